@@ -1,0 +1,59 @@
+"""What a running workflow tells, and to whom: the terminal, the log file, a test's list."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Report(Protocol):
+    """Receives what happens in a workflow. Called from several threads; implementations lock for themselves."""
+
+    def plan(self, steps: list[tuple[str, str, tuple[str, ...]]]) -> None:
+        """The steps about to run, in screen order: (key, title, keys of the steps it waits for)."""
+        ...
+
+    def started(self, key: str) -> None:
+        """Step `key` began."""
+        ...
+
+    def detail(self, key: str, text: str) -> None:
+        """What step `key` does at this moment, a few words."""
+        ...
+
+    def finished(self, key: str, seconds: float, changed: bool) -> None:
+        """Step `key` is done; `changed` says whether it changed anything."""
+        ...
+
+    def failed(self, key: str, seconds: float, error: BaseException) -> None:
+        """Step `key` failed."""
+        ...
+
+    def skipped(self, key: str, because_of: str) -> None:
+        """Step `key` was not started because step `because_of` failed, or the run was interrupted."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A line for the person at the terminal (standard error), and the log."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Something to look at that does not stop the work."""
+        ...
+
+    def log(self, text: str) -> None:
+        """A line for the log file alone."""
+        ...
+
+
+class SilentReport:
+    """Keeps nothing and says nothing."""
+
+    def plan(self, steps: list[tuple[str, str, tuple[str, ...]]]) -> None: ...
+    def started(self, key: str) -> None: ...
+    def detail(self, key: str, text: str) -> None: ...
+    def finished(self, key: str, seconds: float, changed: bool) -> None: ...
+    def failed(self, key: str, seconds: float, error: BaseException) -> None: ...
+    def skipped(self, key: str, because_of: str) -> None: ...
+    def say(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
