@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Cidr = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-DomainName = Annotated[str, StringConstraints(pattern=r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+DomainName = Annotated[
+    str, StringConstraints(pattern=r"^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
+]
 
 POD_CIDR = "192.168.0.0/16"
 """UCP's default --pod-cidr; reserved from the first day, so that UCP can be installed later."""
@@ -35,7 +37,9 @@ class Section(BaseModel):
 class Network(Section):
     """Addresses. None of them may overlap another, nor UCP's pods and services, nor the engines' bridges."""
 
-    vpc_cidr: Cidr = Field("10.32.0.0/16", description="The VPC's addresses, /16 to /22. Three subnets are cut from it.")
+    vpc_cidr: Cidr = Field(
+        "10.32.0.0/16", description="The VPC's addresses, /16 to /22. Three subnets are cut from it."
+    )
     swarm_pool: Cidr = Field(
         "10.128.0.0/10", description="Overlay networks are cut from this (`swarm init --default-addr-pool`)."
     )
@@ -62,7 +66,8 @@ class Image(Section):
     """The machine image of every node."""
 
     ami: Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = Field(
-        None, description="An AMI id. Default: Ubuntu 24.04's current AMI, resolved once per cluster and recorded in its tags."
+        None,
+        description="An AMI id. Default: Ubuntu 24.04's current AMI, resolved once per cluster and recorded in its tags.",
     )
 
 
@@ -87,7 +92,8 @@ class Engine(Section):
         "Container Runtime. `docker`: Docker's own packages.",
     )
     channel: str | None = Field(
-        None, description="Release channel of the `mirantis` (default stable-25.0.14) or `docker` (stable) source."
+        None,
+        description="Release channel of the `mirantis` (default stable-25.0.14) or `docker` (stable) source.",
     )
 
 
@@ -95,14 +101,17 @@ class Console(Section):
     """A console behind its own balancer (UCP's or DTR's)."""
 
     domain: DomainName | None = Field(
-        None, description="Your own domain name for it. The record to make is printed, or made in `dns.hosted_zone_id`."
+        None,
+        description="Your own domain name for it. The record to make is printed, or made in `dns.hosted_zone_id`.",
     )
 
 
 class Apps(Section):
     """The applications' balancer."""
 
-    ports: tuple[Port, ...] = Field((80, 443), min_length=1, max_length=50, description="TCP ports handed to the workers.")
+    ports: tuple[Port, ...] = Field(
+        (80, 443), min_length=1, max_length=50, description="TCP ports handed to the workers."
+    )
     preserve_client_ip: bool = Field(
         False,
         description="Hand the client's address to the workers. A container can then not reach the balancer when it "
@@ -114,7 +123,8 @@ class Dns(Section):
     """Public names."""
 
     hosted_zone_id: Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{1,32}$")] | None = Field(
-        None, description="A Route 53 public hosted zone in which the records of ucp.domain and dtr.domain are made."
+        None,
+        description="A Route 53 public hosted zone in which the records of ucp.domain and dtr.domain are made.",
     )
 
 
@@ -125,18 +135,22 @@ class Config(Section):
         description="The cluster's name: 2 to 12 of a-z, 0-9 and -, as it is part of balancers' names (32 characters)."
     )
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] | None = Field(
-        None, description="AWS region. Default: --region, AWS_REGION, AWS_DEFAULT_REGION, the profile's region."
+        None,
+        description="AWS region. Default: --region, AWS_REGION, AWS_DEFAULT_REGION, the profile's region.",
     )
     admin_cidrs: tuple[Cidr | Literal["auto"], ...] = Field(
         min_length=1,
         description="Who may reach SSH and the consoles. `auto`: this machine's public address, found and shown.",
     )
     availability_zones: tuple[str, ...] | None = Field(
-        None, min_length=3, max_length=3, description="Three zones. Default: the first three that offer the types."
+        None,
+        min_length=3,
+        max_length=3,
+        description="Three zones. Default: the first three that offer the types.",
     )
-    permissions_boundary: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/.+$")] | None = Field(
-        None, description="ARN of a policy set as permissions boundary of every role made."
-    )
+    permissions_boundary: (
+        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:policy/.+$")] | None
+    ) = Field(None, description="ARN of a policy set as permissions boundary of every role made.")
     tags: dict[str, str] = Field(default_factory=dict, description="Your own tags, on everything that takes tags.")
     network: Network = Field(default_factory=Network)
     managers: Managers = Field(default_factory=Managers)

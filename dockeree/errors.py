@@ -102,3 +102,5 @@ class StepsFailed(DockereeError):
     def __init__(self, failures: Sequence[tuple[str, BaseException]], message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.failures = tuple(failures)
+        self.done = 0
+        self.total = 0

@@ -4,7 +4,7 @@ The API (lab/aws) writes moto's models. After each change, `lab/aws/snapshot.py`
 parts below make the machine look like it:
 
 - a `NodeDriver` turns EC2 instances into nodes (lab/nodes/machines, lab/nodes/simulated);
-- a `Wiring` turns VPCs, security groups, addresses, names and balancers into network (lab/network, lab/nodes/simulated).
+- a `Wiring` turns VPCs, groups, addresses, names and balancers into network (lab/network, lab/nodes/simulated).
 
 Everything here is immutable and comparable, so that "has it changed" is `==`.
 """

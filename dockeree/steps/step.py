@@ -16,6 +16,8 @@ class Step:
     """One thing done. Subclasses say what in `title`, in the words of their class name."""
 
     title: ClassVar[str] = ""
+    undo_title: ClassVar[str] = ""
+    """What the way down says of it, e.g. "Delete the VPC"."""
     group: ClassVar[str] = ""
     """The row of the screen that this step belongs to: network, access, managers, workers, balancers, swarm."""
     after: ClassVar[tuple[type[Step], ...]] = ()
@@ -24,6 +26,6 @@ class Step:
         """Do it, safe to repeat: find what is there, else create it with its tags. True when anything changed."""
         raise NotImplementedError
 
-    def undo(self, cluster: Cluster) -> bool:
+    def undo(self, cluster: Cluster) -> bool:  # noqa: ARG002 - the contract of every step
         """Take it back, from what the tags find and not from the state; "already gone" is fine. True if changed."""
         return False
