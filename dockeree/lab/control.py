@@ -128,7 +128,7 @@ def stop(name: str) -> bool:
 
 
 def clean_up(name: str) -> None:
-    """Take away what a lab of that name left: nodes, namespaces, mounts, host names, files. Needs no running process."""
+    """Take away what a lab of that name left: nodes, namespaces, mounts, host names, files. Needs no process."""
     folder = runtime_root() / name
     try:
         settings = LabSettings(**json.loads((folder / "settings.json").read_text()))
