@@ -22,12 +22,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import NodeDriver, Wiring
 
 log = logging.getLogger("dockeree.lab.aws")
+
+Part = TypeVar("Part")
 
 
 class Timers:
@@ -80,9 +82,21 @@ class Lab:
         self.wiring = wiring
         self.timers = Timers()
         self.lock = threading.RLock()
-        """Held while moto's models are changed in more than one place; moto itself locks nothing."""
+        """Held during each API call, and by whoever else reads or changes moto's models: moto itself locks nothing.
+        Nothing that takes long may be done under it (`in_thread` is for that)."""
         self.on_change: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
+        self._parts: dict[Callable[[Lab], Any], Any] = {}
+
+    def part(self, kind: Callable[[Lab], Part]) -> Part:
+        """This lab's one `kind`, made with the lab at first use: what a behaviour keeps, and what others ask of it.
+
+        A part with a `close` method is closed with the lab.
+        """
+        with self.lock:
+            if kind not in self._parts:
+                self._parts[kind] = kind(self)
+            return self._parts[kind]
 
     def extend(self, owner: type[Any], name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Stand in front of method `name` of `owner`: the function gets the original method first, then its arguments."""
@@ -126,5 +140,8 @@ class Lab:
     def close(self) -> None:
         """Lift every patch off moto and stop the timers. Nodes and network are their owners' to close."""
         self.timers.close()
+        for part in reversed(list(self._parts.values())):
+            if hasattr(part, "close"):
+                part.close()
         while self._undo:
             self._undo.pop()()
