@@ -36,7 +36,7 @@ class Application:
         if environ["PATH_INFO"].startswith("/lab/") and "HTTP_AUTHORIZATION" not in environ:
             return self._control.answer(environ, start_response)
         started = time.monotonic()
-        body = environ["wsgi.input"].read()
+        body = environ["lab.body"] = environ["wsgi.input"].read()
         environ["wsgi.input"].seek(0)
         name = name_call(environ, body)
         fault = self._faults.take(name)

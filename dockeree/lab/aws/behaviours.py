@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from dockeree.lab.aws import gate
 from dockeree.lab.aws.core import Lab
 
-BEHAVIOURS: tuple[ModuleType, ...] = ()
+BEHAVIOURS: tuple[ModuleType, ...] = (
+    gate,
+)
 
 
 def install_behaviours(lab: Lab) -> None:
