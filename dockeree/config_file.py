@@ -120,10 +120,12 @@ def _data_path(error: ErrorDetails, data: dict[str, Any]) -> tuple[str | int, ..
 
 def _value_at(data: Any, path: Sequence[str | int]) -> Any:
     for part in path:
-        if isinstance(data, dict):
+        if isinstance(data, list):
+            data = data[int(part)]
+        elif isinstance(data, dict):
             data = data.get(str(part))
         else:
-            data = data[int(part)] if isinstance(data, list) else None
+            return None
     return data
 
 
@@ -146,7 +148,7 @@ def _is_below(path: tuple[str | int, ...], above: tuple[str | int, ...]) -> bool
 
 
 def _with_stand_ins(data: dict[str, Any], wrong: Sequence[tuple[str | int, ...]]) -> dict[str, Any]:
-    """`data` with its wrong values taken out (defaults apply), or replaced in lists, whose other items keep their places."""
+    """`data` without its wrong values (defaults apply); in lists they are replaced, as the others keep their places."""
     usable = copy.deepcopy(data)
     for path in wrong:
         parent = _value_at(usable, path[:-1])
