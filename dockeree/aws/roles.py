@@ -48,7 +48,7 @@ def ensure_role(
     name = role_name(owner, node_role)
     changed = False
     if _ask(lambda: aws.iam.get_role(RoleName=name)) is None:
-        boundary = {"PermissionsBoundary": permissions_boundary} if permissions_boundary else {}
+        boundary: dict[str, Any] = {"PermissionsBoundary": permissions_boundary} if permissions_boundary else {}
         aws.iam.create_role(
             RoleName=name,
             Path=PATH,
@@ -82,7 +82,7 @@ def delete_role(aws: Aws, owner: Owner, node_role: NodeRole) -> bool:
     if profile is not None:
         for role in profile["InstanceProfile"]["Roles"]:
             remove = partial(aws.iam.remove_role_from_instance_profile, RoleName=role["RoleName"])
-            _ask(lambda remove=remove: remove(InstanceProfileName=name))  # type: ignore[misc]
+            _ask(lambda remove=remove: remove(InstanceProfileName=name))
         _ask(lambda: aws.iam.delete_instance_profile(InstanceProfileName=name))
     if _ask(lambda: aws.iam.get_role(RoleName=name)) is None:
         return profile is not None
