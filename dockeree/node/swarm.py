@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dockeree.errors import CommandFailed
 from dockeree.node.engine import DOCKER
 from dockeree.ssh.remote import Remote
 
@@ -168,11 +169,11 @@ def read_nodes(manager: Remote) -> tuple[SwarmNode, ...]:
     ids = parse_node_ids(manager.run(NODE_LS, changes=False).stdout)
     if not ids:
         return ()
-    inspected = manager.run(node_inspect_command(ids), changes=False, check=False)
-    nodes = parse_nodes(inspected.stdout)
-    if inspected.exit_status == 0 or (nodes and "no such node" in inspected.stderr.lower()):
-        return nodes
-    return parse_nodes(manager.run(node_inspect_command(ids), changes=False).stdout)
+    command = node_inspect_command(ids)
+    inspected = manager.run(command, changes=False, check=False)
+    if inspected.exit_status != 0 and "no such node" not in inspected.stderr.lower():
+        raise CommandFailed(manager.name, command, inspected.exit_status, inspected.stderr)
+    return parse_nodes(inspected.stdout)
 
 
 def read_tasks(manager: Remote, node_id: str) -> tuple[Task, ...]:
