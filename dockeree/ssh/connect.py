@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def connector(
     """Connections to a cluster's nodes, one each, kept until `close()`.
 
     `key_path`: the private key (or the path whose `.pub` names an agent's key), None for whatever the agent holds; it
-    is read at the first connection. `port` wins over the configuration's. `command_log` gets every command as
+    is read at each connection. `port` wins over the configuration's. `command_log` gets every command as
     `NODE changes: COMMAND` or `NODE reads: COMMAND`, then `NODE exit N` and its output, all without secrets.
     `fingerprints` gives the host key fingerprints on an instance's console (`known_hosts.fingerprints_in`), asked only
     for a node never seen before.
@@ -41,7 +40,7 @@ def connector(
     return ParamikoConnector(
         user=config_ssh.user,
         port=config_ssh.port if port is None else port,
-        identity=functools.cache(lambda: load_identity(key_path)),
+        identity=lambda: load_identity(key_path),
         known_hosts=KnownHosts(known_hosts_path),
         command_log=command_log,
         fingerprints=fingerprints,

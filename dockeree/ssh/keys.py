@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
 
 from dockeree.errors import SshError
 
@@ -28,11 +37,22 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Identity:
-    """The keys to offer to a node, in order: an agent's first, as it may hold what a file keeps encrypted."""
+    """The keys to offer to a node, in order: an agent's first, as it may hold what a file keeps encrypted.
+
+    A context manager: an agent's keys sign through the connection to it, which is one login's alone (requests of
+    several threads would mix on it) and ends with the `with`.
+    """
 
     keys: tuple[paramiko.PKey, ...]
     source: str
     """Where they come from, for messages."""
+    agent: paramiko.Agent
+
+    def __enter__(self) -> Identity:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.agent.close()
 
 
 def generate_private_key() -> str:
@@ -73,24 +93,35 @@ def load_identity(key_path: Path | None) -> Identity:
 
     Raises SshError when the file cannot be read and the agent does not hold its key, or there is no key at all.
     """
-    agent_keys = paramiko.Agent().get_keys()
+    agent = paramiko.Agent()
+    try:
+        keys, source = _usable_keys(agent.get_keys(), key_path)
+    except BaseException:
+        agent.close()
+        raise
+    return Identity(keys, source, agent)
+
+
+def _usable_keys(
+    agent_keys: tuple[paramiko.AgentKey, ...], key_path: Path | None
+) -> tuple[tuple[paramiko.PKey, ...], str]:
     if key_path is None:
         if not agent_keys:
             raise SshError(
                 "no SSH key: none is configured and the agent holds none",
                 "Start the agent and add a key (ssh-add), or set `ssh.key` in the configuration.",
             )
-        return Identity(tuple(agent_keys), "the SSH agent")
+        return agent_keys, "the SSH agent"
     wanted = public_key(key_path)
     held = tuple(key for key in agent_keys if key.get_base64() == wanted.blob)
     if key_path.exists() and not (held and _is_encrypted(key_path)):
-        return Identity((*held, _private_key(key_path)), str(key_path))
+        return (*held, _private_key(key_path)), str(key_path)
     if not held:
         raise SshError(
             f"{key_path} does not exist, and the agent does not hold the key of {key_path.name}.pub",
             "Add it to the agent (ssh-add), or set `ssh.key` in the configuration to the private key.",
         )
-    return Identity(held, f"the SSH agent's key {key_path.name}")
+    return held, f"the SSH agent's key {key_path.name}"
 
 
 def _private_key(path: Path) -> paramiko.PKey:
@@ -105,16 +136,34 @@ def _private_key(path: Path) -> paramiko.PKey:
 
 
 def _parse_private_key(text: str) -> paramiko.PKey:
-    """paramiko's classes each read one kind of key and refuse the others; the last refusal is raised."""
-    refusal: paramiko.SSHException = paramiko.SSHException("no known kind of key")
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        try:
-            return kind.from_private_key(io.StringIO(text))
-        except paramiko.PasswordRequiredException:
-            raise
-        except paramiko.SSHException as error:
-            refusal = error
-    raise refusal
+    """A key in OpenSSH's or PEM format. cryptography reads it: paramiko's own reader fails on some ECDSA keys.
+
+    Raises PasswordRequiredException when it is encrypted, ValueError or SSHException when it is no key that fits.
+    """
+    key = _load(text.encode())
+    if isinstance(key, RSAPrivateKey):
+        return paramiko.RSAKey(key=key)
+    if isinstance(key, EllipticCurvePrivateKey):
+        return paramiko.ECDSAKey(vals=(key, key.public_key()))
+    if isinstance(key, Ed25519PrivateKey):
+        plain = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(plain))
+    raise paramiko.SSHException(f"its kind, {type(key).__name__}, is not one that nodes take")
+
+
+def _load(data: bytes) -> object:
+    try:
+        return load_ssh_private_key(data, None)
+    except TypeError as error:  # cryptography's answer to an encrypted key without a password
+        raise paramiko.PasswordRequiredException from error
+    except (ValueError, UnsupportedAlgorithm):
+        pass
+    try:
+        return load_pem_private_key(data, None)
+    except TypeError as error:
+        raise paramiko.PasswordRequiredException from error
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
 
 
 def _is_encrypted(path: Path) -> bool:

@@ -122,13 +122,14 @@ class ParamikoRemote:
     def _connect(self) -> paramiko.Transport:
         instance_id = self.address.host_key_id
         first_sight = not self._known_hosts.pinned(instance_id)
-        return open_transport(
-            self.address,
-            self._identity(),
-            self._known_hosts,
-            timeout_seconds=CONNECT_SECONDS,
-            expected=self._fingerprints(instance_id) if first_sight else frozenset(),
-        )
+        with self._identity() as identity:
+            return open_transport(
+                self.address,
+                identity,
+                self._known_hosts,
+                timeout_seconds=CONNECT_SECONDS,
+                expected=self._fingerprints(instance_id) if first_sight else frozenset(),
+            )
 
     def _discard(self, transport: paramiko.Transport) -> None:
         with self._mutex:

@@ -61,7 +61,8 @@ def test_every_usual_kind_of_key_is_read(tmp_path: Path, no_agent: None, options
     path = _make(tmp_path / "key", "-N", "", *options)
     assert public_key(path).text == path.with_name("key.pub").read_text().strip()
     path.with_name("key.pub").unlink()
-    identity = load_identity(path)
+    with load_identity(path) as identity:
+        pass
     assert public_key(path).text == f"{identity.keys[0].get_name()} {identity.keys[0].get_base64()}"
 
 
@@ -87,8 +88,8 @@ def test_a_public_key_is_enough_when_the_agent_holds_the_private_one(
     monkeypatch.setenv("SSH_AUTH_SOCK", socket)
     remote = operator.connect(server)
     assert remote.run("echo by the agent").stdout == "by the agent\n"
-    assert len(load_identity(client_key).keys) == 1
-    assert len(load_identity(None).keys) == 2
+    with load_identity(client_key) as one, load_identity(None) as all_of_them:
+        assert (len(one.keys), len(all_of_them.keys)) == (1, 2)
 
 
 def test_no_key_at_all_is_said(tmp_path: Path, no_agent: None) -> None:
