@@ -157,6 +157,8 @@ class TerminalReport(WorkflowReport):
         """A line above the moving part."""
         if kind == "warning":
             self._screen.line((self._screen.symbols.warning, "warning"), f" {text}")
+        elif kind == "log":
+            self._screen.line((text, "label"))
         else:
             self._screen.line(text)
 

@@ -130,9 +130,17 @@ class State:
         return self._contents.created_at
 
     def record_cluster(self, *, cluster_id: str, region: str, account: str, created_at: str) -> None:
-        """Keep what the claim of the name answered."""
+        """Keep what the claim of the name answered. What was known of another cluster of that name is dropped."""
+        claimed: dict[str, Any] = {
+            "cluster_id": cluster_id,
+            "region": region,
+            "account": account,
+            "created_at": created_at,
+        }
         with self._mutex:
-            self._change(cluster_id=cluster_id, region=region, account=account, created_at=created_at)
+            if self.cluster_id not in ("", cluster_id):
+                claimed |= {"decisions": {}, "ids": {}, "tokens": {}}
+            self._change(**claimed)
 
     @property
     def ids(self) -> dict[str, str]:

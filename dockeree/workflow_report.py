@@ -30,6 +30,7 @@ class WorkflowReport:
         self.board = Board()
         self.mutex = threading.RLock()
         self.is_interrupted = False
+        self.is_verbose = False
 
     def plan(self, steps: list[tuple[str, str, tuple[str, ...]]]) -> None:
         """Begin a workflow."""
@@ -84,22 +85,24 @@ class WorkflowReport:
 
     def say(self, text: str) -> None:
         """A line for the person at the terminal."""
-        self.log(text)
+        self.log_file.write(text)
         self.show_message(redact(text), "")
 
     def warn(self, text: str) -> None:
         """Something to look at."""
-        self.log(f"warning: {text}")
+        self.log_file.write(f"warning: {text}")
         self.show_message(redact(text), "warning")
 
     def log(self, text: str) -> None:
-        """A line for the log alone."""
+        """A line for the log; on the screen too where that is asked for."""
         self.log_file.write(text)
+        if self.is_verbose:
+            self.show_message(redact(text), "log")
 
     def interrupt(self) -> None:
         """Ctrl-C was pressed: what runs is finished, nothing more is started."""
         self.is_interrupted = True
-        self.log("interrupted: finishing the calls under way")
+        self.log_file.write("interrupted: finishing the calls under way")
         self.show_message("Stopping: finishing the calls under way. Ctrl-C again leaves at once.", "warning")
 
     def close(self) -> None:

@@ -1,0 +1,224 @@
+"""What every command on a cluster begins and ends with: configuration, state, AWS, nodes, report, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
+
+from dockeree.aws.session import Aws
+from dockeree.commands.session import DEFAULT_CONFIG, Session
+from dockeree.config import Config
+from dockeree.config_file import load_config
+from dockeree.console import Screen, TerminalReport, restore_terminal
+from dockeree.context import Cluster
+from dockeree.errors import UsageError
+from dockeree.logfile import LogFile
+from dockeree.state import State
+from dockeree.workflow_report import JsonReport, PlainReport, QuietReport, WorkflowReport
+
+if TYPE_CHECKING:
+    from dockeree.ssh.paramiko_remote import ParamikoConnector
+    from dockeree.ssh.remote import CommandLog, Remote
+
+EXIT_INTERRUPTED = 130
+
+
+def config_location(session: Session) -> Path | Literal["-"]:
+    """Where the configuration is: -c, else config.yaml in this folder; nothing else is looked for."""
+    chosen = session.config_path or DEFAULT_CONFIG
+    return "-" if chosen == "-" else Path(chosen)
+
+
+def state_folder(session: Session) -> Path:
+    """Where `.dockeree` is: beside the configuration."""
+    location = config_location(session)
+    return Path.cwd() if location == "-" else location.resolve().parent
+
+
+@contextmanager
+def looking(session: Session) -> Iterator[Cluster]:
+    """A cluster to look at: no lock, no file written unless something fails; Ctrl-C leaves at once."""
+    with opened(session, load_config(config_location(session)), deferred_log=True) as cluster:
+        yield cluster
+
+
+@contextmanager
+def working(session: Session, config: Config | None = None) -> Iterator[Cluster]:
+    """A cluster to work on: the local lock held, a log kept, the first Ctrl-C finishes the calls under way.
+
+    Raises StateLocked when another command works on it, ConfigError, UsageError.
+    """
+    session.continues = True
+    config = config or load_config(config_location(session))
+    with opened(session, config) as cluster, cluster.state.lock(session.command_line), safe_interruption(session):
+        yield cluster
+
+
+@contextmanager
+def opened(session: Session, config: Config, *, deferred_log: bool = False) -> Iterator[Cluster]:
+    """The cluster of `config`, and everything closed at the end."""
+    state = State.open(state_folder(session), config.name)
+    check_region(session, config, state)
+    with ExitStack() as stack:
+        session.log_file = LogFile.create(config.name, session.command, deferred=deferred_log)
+        session.log_file.write(f"{session.command_line} (process {os.getpid()})")
+        session.report = report = new_report(session, session.log_file)
+        stack.callback(report.close)
+        aws = Aws(session.region or config.region or state.region or None, session.profile)
+        aws.observers.append(lambda service, operation: report.log(f"aws {service} {operation}"))
+        connect = connector(config, state, aws, report.log)
+        stack.callback(connect.close)
+        yield Cluster(config, state, aws, connect, report, interrupted=session.interrupted)
+
+
+def check_region(session: Session, config: Config, state: State) -> None:
+    """A cluster stands in one region: going to another by a slip would make a second one.
+
+    Raises UsageError.
+    """
+    wanted = session.region or config.region
+    if wanted and state.region and wanted != state.region:
+        raise UsageError(
+            f"{config.name} stands in {state.region} (says {state.path}), and {wanted} is asked for",
+            f"Use --region {state.region}, or give the other cluster another name or folder.",
+        )
+
+
+def new_report(session: Session, log_file: LogFile) -> WorkflowReport:
+    """The report that --progress asks for; by itself live on a terminal and plain lines elsewhere."""
+    screen = Screen(sys.stderr)
+    kind = session.progress
+    if kind == "auto":
+        kind = "tty" if screen.is_terminal else "plain"
+    reports: dict[str, Any] = {
+        "tty": lambda: TerminalReport(log_file, screen),
+        "plain": lambda: PlainReport(log_file, sys.stderr),
+        "json": lambda: JsonReport(log_file, sys.stdout),
+        "quiet": lambda: QuietReport(log_file, sys.stderr),
+    }
+    report: WorkflowReport = reports[kind]()
+    report.is_verbose = session.is_verbose
+    return report
+
+
+class ClosableConnector:
+    """Connections to the nodes, made when the first one is asked for: many commands need none."""
+
+    def __init__(self, config: Config, state: State, aws: Aws, command_log: CommandLog) -> None:
+        self._settings = (config, state, aws, command_log)
+        self._mutex = threading.Lock()
+        self._connector: ParamikoConnector | None = None
+
+    def __call__(self, *, name: str, host: str, host_key_id: str) -> Remote:
+        """Connect to a node; see `ssh.remote.Connector`."""
+        with self._mutex:
+            if self._connector is None:
+                self._connector = self._make()
+            connect = self._connector
+        return connect(name=name, host=host, host_key_id=host_key_id)
+
+    def close(self) -> None:
+        """End every connection."""
+        if self._connector is not None:
+            self._connector.close()
+
+    def _make(self) -> ParamikoConnector:
+        from dockeree.ssh.connect import connector as ssh_connector
+
+        config, state, aws, command_log = self._settings
+        return ssh_connector(
+            config.ssh,
+            key_path(config, state),
+            state.known_hosts_path,
+            command_log,
+            port=ssh_port(config),
+            fingerprints=lambda instance_id: console_fingerprints(aws, instance_id),
+        )
+
+
+def connector(config: Config, state: State, aws: Aws, command_log: CommandLog) -> ClosableConnector:
+    """A way to the nodes with this cluster's key and pinned host keys."""
+    return ClosableConnector(config, state, aws, command_log)
+
+
+def console_fingerprints(aws: Aws, instance_id: str) -> frozenset[str]:
+    """The host key fingerprints that cloud-init wrote to an instance's console; empty where it has not yet.
+
+    `Latest` asks the instance itself and not EC2's copy, which comes minutes late; Nitro types alone can.
+    """
+    import base64
+
+    from dockeree.errors import AwsError
+    from dockeree.ssh.known_hosts import fingerprints_in
+
+    try:
+        answer = aws.ec2.get_console_output(InstanceId=instance_id, Latest=True)
+    except AwsError as error:
+        if error.code != "UnsupportedOperation":
+            raise
+        answer = aws.ec2.get_console_output(InstanceId=instance_id)
+    return fingerprints_in(base64.b64decode(answer.get("Output", "")).decode(errors="replace"))
+
+
+def key_path(config: Config, state: State) -> Path:
+    """The private key: the operator's own where one is configured, else the cluster's."""
+    return Path(config.ssh.key).expanduser() if config.ssh.key else state.ssh_key_path
+
+
+def ssh_port(config: Config) -> int:
+    """sshd's port on the nodes. Raises UsageError when DOCKEREE_SSH_PORT is no port."""
+    given = os.environ.get("DOCKEREE_SSH_PORT")
+    if not given:
+        return config.ssh.port
+    if not given.isdigit() or not 1 <= int(given) <= 65535:
+        raise UsageError(f"DOCKEREE_SSH_PORT is {given!r}, which is no port")
+    return int(given)
+
+
+@contextmanager
+def safe_interruption(session: Session) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) lets the calls under way end and starts no others; the second leaves at once."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if session.interrupted.is_set():
+            _leave(session)
+        session.interrupted.set()
+        if session.report is not None:
+            # In a thread: this handler may have interrupted the very code that holds the report's lock.
+            threading.Thread(target=session.report.interrupt, name="interrupt", daemon=True).start()
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(session: Session) -> None:
+    """End the process without waiting for anything or anybody. The state on disk is whole at every moment."""
+    restore_terminal(sys.stderr)
+    os.write(2, f"Left at once. To continue: {session.command_line}\n".encode())
+    os._exit(EXIT_INTERRUPTED)
+
+
+def confirm_by_name(session: Session, screen: Screen, name: str) -> None:
+    """Have the cluster's name typed.
+
+    Raises UsageError when another is typed, or nobody can be asked.
+    """
+    if session.no_input or not sys.stdin.isatty():
+        raise UsageError(
+            f"{session.command} asks for the cluster's name, and nobody can be asked here", f"Add --confirm {name}"
+        )
+    screen.console.print(f"This cannot be undone. Type {name} to continue: ", end="")
+    typed = sys.stdin.readline().strip()
+    if typed != name:
+        raise UsageError(f"{typed!r} is not {name}: nothing was touched")
