@@ -76,6 +76,12 @@ def find_group(aws: Aws, owner: Owner) -> Group | None:
     )
 
 
+def list_group_names(aws: Aws) -> list[str]:
+    """The names of every group of the region."""
+    pages = aws.autoscaling.get_paginator("describe_auto_scaling_groups").paginate()
+    return [group["AutoScalingGroupName"] for page in pages for group in page["AutoScalingGroups"]]
+
+
 def create_group(
     aws: Aws,
     owner: Owner,
@@ -122,6 +128,16 @@ def create_group(
             return False
         raise
     return True
+
+
+def wait_for_group(aws: Aws, owner: Owner, waits: Waits) -> Group:
+    """The group, as soon as a listing has it after its creation."""
+
+    def probe() -> tuple[Group | None, str]:
+        group = find_group(aws, owner)
+        return (None if group is None or group.is_being_deleted else group), "not listed yet"
+
+    return waits.until(probe, awaited=f"group {group_name(owner)}", timeout_seconds=NEW_GROUP_SECONDS)
 
 
 def ensure_settings(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dockeree.aws.tags import ID_TAG, ROLE_TAG, Owner, as_dict, filters
+from dockeree.aws.tags import ROLE_TAG, Owner, as_dict, filters
 from dockeree.aws.waits import Waits, is_not_found
 from dockeree.errors import AwsError
 
@@ -218,12 +218,6 @@ def wait_for_terminated(aws: Aws, instance_ids: Sequence[str], waits: Waits, tim
 
     if instance_ids:
         waits.until(probe, awaited="instances terminated", timeout_seconds=timeout_seconds)
-
-
-def find_cluster_ids(aws: Aws, cluster: str) -> set[str]:
-    """The ids of every cluster called `cluster` that has an instance."""
-    wanted = filters({"tag:dockeree:cluster": cluster, "instance-state-name": ALIVE})
-    return {instance.tags[ID_TAG] for instance in _find(aws, wanted) if ID_TAG in instance.tags}
 
 
 def vcpus(aws: Aws, instance_types: Collection[str]) -> dict[str, int]:
