@@ -8,7 +8,7 @@ Namespaces are named `TAG-…`, so that a lab's whole network is found by its ta
     TAG-nX    instance X
     TAG-bX    balancer X
 
-Of the lab's public range 198.18.SLOT.0/24 the addresses up to .15 are the lab's own; the API hands out the others.
+Of the lab's public range 198.18.SLOT.0/24 the addresses up to .19 are the lab's own; the API hands out the others.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ _LINK_NAME_LENGTH = 15
 """Linux keeps interface names in 16 bytes, the last of them zero."""
 
 
-def short_id(resource_id: str) -> str:
-    """The telling end of an AWS id or ARN, short enough for an interface name with one letter before it."""
-    return resource_id.replace("/", "-").rsplit("-", 1)[-1][-(_LINK_NAME_LENGTH - 1) :]
+def _end_of(resource_id: str) -> str:
+    """The telling end of an AWS id or ARN: what comes after its kind."""
+    return resource_id.replace("/", "-").rsplit("-", 1)[-1]
+
+
+def _short_end_of(resource_id: str) -> str:
+    """The same, short enough for an interface name with one letter before it: 14 of an id's 17 random digits."""
+    return _end_of(resource_id)[-(_LINK_NAME_LENGTH - 1) :]
 
 
 def mac_address(interface_id: str) -> str:
@@ -47,22 +52,22 @@ def router_namespace(tag: str) -> str:
 
 def vpc_namespace(tag: str, vpc_id: str) -> str:
     """The namespace of a VPC's router."""
-    return f"{tag}-v{short_id(vpc_id)}"
+    return f"{tag}-v{_end_of(vpc_id)}"
 
 
 def gateway_namespace(tag: str, vpc_id: str) -> str:
     """The namespace of the Internet gateway attached to a VPC."""
-    return f"{tag}-g{short_id(vpc_id)}"
+    return f"{tag}-g{_end_of(vpc_id)}"
 
 
 def instance_namespace(tag: str, instance_id: str) -> str:
     """The namespace of an instance's node."""
-    return f"{tag}-n{short_id(instance_id)}"
+    return f"{tag}-n{_end_of(instance_id)}"
 
 
 def balancer_namespace(tag: str, arn: str) -> str:
     """The namespace of a load balancer."""
-    return f"{tag}-b{short_id(arn)}"
+    return f"{tag}-b{_end_of(arn)}"
 
 
 def host_link(tag: str) -> str:
@@ -72,12 +77,12 @@ def host_link(tag: str) -> str:
 
 def port_link(interface_id: str) -> str:
     """The VPC router's end of the cable to a network interface."""
-    return f"e{short_id(interface_id)}"
+    return f"e{_short_end_of(interface_id)}"
 
 
 def gateway_link(vpc_id: str) -> str:
     """The lab router's end of the cable to a VPC's gateway."""
-    return f"g{short_id(vpc_id)}"
+    return f"g{_short_end_of(vpc_id)}"
 
 
 def router_address(public_network: str) -> str:
@@ -93,11 +98,6 @@ def operator_address(public_network: str) -> str:
 def service_address(public_network: str) -> str:
     """Where AWS's own services answer, as nodes see them: the API, the registry, the package repository."""
     return str(IPv4Network(public_network)[10])
-
-
-def first_public_address(public_network: str) -> str:
-    """The first address that may be given to an instance or a balancer."""
-    return str(IPv4Network(public_network)[16])
 
 
 def vpc_resolver(vpc_cidr: str) -> str:
