@@ -40,7 +40,6 @@ def scan(region: str = "us-east-1", endpoint_url: str | None = None, **credentia
         "security group": lambda: _pages(ec2, "describe_security_groups", "SecurityGroups", "GroupId"),
         "key pair": lambda: [k["KeyName"] for k in ec2.describe_key_pairs()["KeyPairs"]],
         "launch template": lambda: _pages(ec2, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
-        "placement group": lambda: [p["GroupName"] for p in ec2.describe_placement_groups()["PlacementGroups"]],
         "balancer": lambda: _pages(elb, "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
         "target group": lambda: _pages(elb, "describe_target_groups", "TargetGroups", "TargetGroupArn"),
         "group": lambda: _pages(asg, "describe_auto_scaling_groups", "AutoScalingGroups", "AutoScalingGroupName"),
