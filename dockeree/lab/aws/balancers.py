@@ -11,7 +11,6 @@ from moto.elbv2.exceptions import (
     ELBClientError,
     InvalidConfigurationRequest,
     LoadBalancerNotFoundError,
-    SubnetNotFoundError,
     ValidationError,
 )
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, elbv2_backends
@@ -60,8 +59,10 @@ def create(lab: Lab, original: Any, backend: Any, **request: Any) -> Any:
         if existing is not None:
             return _same_or_refused(existing, request)
         iam.ensure_service_linked_role(lab, "elasticloadbalancing.amazonaws.com")
+        tags = request.pop("tags", None)
         balancer = original(backend, **request)
         _dress(lab, backend, balancer)
+        backend.tagging_service.tag_resource(balancer.arn, tags)
     lab.changed()
     return balancer
 
@@ -71,7 +72,7 @@ def _check_name(name: str) -> None:
         raise ValidationError(f"The load balancer name '{name}' cannot be longer than '32' characters")
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValidationError(
-            f"The load balancer name '{name}' can only contain characters that are alphanumeric characters or hyphens(-)"
+            f"The load balancer name '{name}' can only contain characters that are alphanumeric or hyphens(-)"
         )
     if name.startswith(("-", "internal-")) or name.endswith("-"):
         raise ValidationError(
@@ -90,7 +91,9 @@ def _check_subnets(backend: Any, subnet_ids: list[str], scheme: str) -> list[Any
     if len({subnet.vpc_id for subnet in subnets}) > 1:
         raise InvalidConfigurationRequest("All subnets must belong to the same VPC")
     if len({subnet.availability_zone for subnet in subnets}) < len(subnets):
-        raise InvalidConfigurationRequest("A load balancer cannot be attached to multiple subnets in the same Availability Zone")
+        raise InvalidConfigurationRequest(
+            "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+        )
     if scheme == "internet-facing" and not _has_gateway(backend.ec2_backend, subnets[0].vpc_id):
         raise ELBClientError("InvalidSubnet", f"VPC {subnets[0].vpc_id} has no internet gateway")
     return subnets
@@ -126,6 +129,11 @@ def _same_or_refused(existing: Any, request: dict[str, Any]) -> Any:
 
 def _dress(lab: Lab, backend: Any, balancer: Any) -> None:
     """Give moto's model what AWS's balancer has: interfaces, its name in the DNS, attributes, and time to come up."""
+    del backend.load_balancers[balancer.arn]
+    balancer.arn = balancer.arn.replace(
+        ":loadbalancer/app/", ":loadbalancer/net/"
+    )  # moto makes every ARN an application's
+    backend.load_balancers[balancer.arn] = balancer
     balancer.dns_name = f"{balancer.name}-{balancer.arn.rsplit('/', 1)[1]}.elb.{backend.region_name}.amazonaws.com"
     balancer.canonical_hosted_zone_id = HOSTED_ZONE_IDS.get(backend.region_name, HOSTED_ZONE_IDS["us-east-1"])
     balancer.attrs = dict(DEFAULT_ATTRIBUTES)
@@ -180,7 +188,7 @@ def set_security_groups(lab: Lab, original: Any, backend: Any, arn: str, group_i
         balancer = _known(backend.load_balancers, arn)
         if not balancer.security_groups:
             raise InvalidConfigurationRequest(
-                "You can only associate security groups with a Network Load Balancer that was created with security groups"
+                "Security groups can only be set on a Network Load Balancer that was created with security groups"
             )
         if not group_ids:
             raise InvalidConfigurationRequest("At least one security group must be specified")

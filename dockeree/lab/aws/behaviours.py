@@ -4,11 +4,59 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from dockeree.lab.aws import gate
+from dockeree.lab.aws import (
+    addresses,
+    authorization,
+    autoscaling,
+    balancers,
+    deleting,
+    elb_paging,
+    gate,
+    iam,
+    images,
+    instance_calls,
+    instance_profiles,
+    launch_templates,
+    launching,
+    listeners,
+    networking,
+    paging,
+    quotas,
+    resource_ids,
+    route53,
+    s3,
+    ssm,
+    target_groups,
+    targets,
+    zones,
+)
 from dockeree.lab.aws.core import Lab
 
 BEHAVIOURS: tuple[ModuleType, ...] = (
     gate,
+    resource_ids,
+    paging,
+    images,
+    quotas,
+    zones,
+    addresses,
+    instance_profiles,
+    networking,
+    deleting,
+    launching,
+    instance_calls,
+    authorization,
+    iam,
+    ssm,
+    s3,
+    route53,
+    balancers,
+    listeners,
+    target_groups,
+    targets,
+    elb_paging,
+    launch_templates,
+    autoscaling,
 )
 
 

@@ -31,7 +31,7 @@ class BalancerInterface(NetworkInterface):
         super().__init__(backend, subnet, private_ip, group_ids=group_ids, description=description)
         if not group_ids:
             # moto falls back to the VPC's default group; a balancer made without groups has none at all.
-            self._group_set = []
+            self._group_set: list[Any] = []
         self.requester_managed = True
         self.requester_id = OWNER
         self.interface_type = "network_load_balancer"

@@ -39,7 +39,9 @@ def create(lab: Lab, original: Any, backend: Any, **request: Any) -> Any:
             raise ValidationError(f"Listener port '{request['port']}' must be between 1 and 65535")
         target_group = _forwarded_group(backend, request["actions"])
         _check_group(balancer, request["protocol"], target_group)
-        existing = next((l for l in balancer.listeners.values() if str(l.port) == str(request["port"])), None)
+        existing = next(
+            (other for other in balancer.listeners.values() if str(other.port) == str(request["port"])), None
+        )
         if existing is not None:
             if existing.protocol == request["protocol"] and forwards_to(existing) == target_group.arn:
                 return existing
@@ -54,7 +56,8 @@ def create(lab: Lab, original: Any, backend: Any, **request: Any) -> Any:
 def _forwarded_group(backend: Any, actions: list[dict[str, Any]]) -> Any:
     if len(actions) != 1 or actions[0].get("Type") != "forward":
         raise ELBClientError(
-            "InvalidLoadBalancerAction", "A network load balancer's listener needs exactly one action, of type 'forward'"
+            "InvalidLoadBalancerAction",
+            "A network load balancer's listener needs exactly one action, of type 'forward'",
         )
     arns = backend._get_target_group_arns_from(action_data=actions[0])
     if len(arns) != 1:

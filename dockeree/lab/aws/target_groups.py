@@ -102,7 +102,8 @@ def _within(value: Any, lowest: int, highest: int, what: str) -> None:
 
 def _same(group: Any, request: dict[str, Any]) -> bool:
     health_same = all(
-        str(getattr(group, field) or "") == str(request.get(name) or ("traffic-port" if name == "healthcheck_port" else ""))
+        str(getattr(group, field) or "")
+        == str(request.get(name) or ("traffic-port" if name == "healthcheck_port" else ""))
         for name, field in HEALTH_FIELDS.items()
     )
     return bool(
@@ -173,9 +174,7 @@ def delete(lab: Lab, backend: Any, arn: str) -> Any:
         if group is None:
             return None  # AWS: deleting what is not there succeeds
         if group.load_balancer_arns:
-            raise ELBClientError(
-                "ResourceInUse", f"Target group '{arn}' is currently in use by a listener or a rule"
-            )
+            raise ELBClientError("ResourceInUse", f"Target group '{arn}' is currently in use by a listener or a rule")
         del backend.target_groups[arn]
         backend.tagging_service.delete_all_tags_for_resource(arn)
     lab.changed()

@@ -87,8 +87,8 @@ def _drain(lab: Lab, group: Any, key: Key) -> None:
 
 
 def delay_seconds(group: Any) -> float:
-    """A target group's deregistration delay, in AWS's seconds."""
-    return float(group.attributes[target_groups.DELAY])
+    """How long a target of this group drains, in AWS's seconds: not at all where no balancer sends it anything."""
+    return float(group.attributes[target_groups.DELAY]) if group.load_balancer_arns else 0.0
 
 
 def drop_instances(lab: Lab, instance_ids: Iterable[str]) -> None:
@@ -144,10 +144,14 @@ def _health_of(lab: Lab, backend: Any, group: Any, key: Key) -> TargetHealth:
     if instance.state != "running":
         return TargetHealth("unused", "Target.InvalidState", f"Target is in the {instance.state} state")
     if not group.load_balancer_arns:
-        return TargetHealth("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+        return TargetHealth(
+            "unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"
+        )
     balancer = backend.load_balancers[group.load_balancer_arns[0]]
     if not _reaches_zone(balancer, instance.placement.zone):
-        return TargetHealth("unused", "Target.NotInUse", "Target is in an Availability Zone that is not enabled for the load balancer")
+        return TargetHealth(
+            "unused", "Target.NotInUse", "Target is in an Availability Zone that is not enabled for the load balancer"
+        )
     if balancer.state != "active":
         return TargetHealth("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
     return lab.wiring.target_health(group.arn, Target(key[0], key[1]))
@@ -184,7 +188,9 @@ def snapshot_target_groups(lab: Lab) -> tuple[TargetGroup, ...]:
     """Every target group of the account with its targets, those that drain included."""
     with lab.lock:
         return tuple(
-            _as_world(group) for backend in elbv2_backends[ACCOUNT_ID].values() for group in backend.target_groups.values()
+            _as_world(group)
+            for backend in elbv2_backends[ACCOUNT_ID].values()
+            for group in backend.target_groups.values()
         )
 
 
