@@ -98,9 +98,15 @@ def _as_mistakes(errors: Sequence[ErrorDetails], data: dict[str, Any]) -> list[M
     mistakes: dict[tuple[str | int, ...], Mistake] = {}
     for error in errors:
         path = _data_path(error, data)
-        if path not in mistakes:
-            mistakes[path] = Mistake(path, config_words.describe(error, path, _value_at(data, path)))
+        value = _value_at(data, path)
+        if path not in mistakes and not _is_follow_up(error, value):
+            mistakes[path] = Mistake(path, config_words.describe(error, path, value))
     return list(mistakes.values())
+
+
+def _is_follow_up(error: ErrorDetails, value: Any) -> bool:
+    """Whether a list is too short only because pydantic leaves its wrong items out of the count."""
+    return error["type"] == "too_short" and len(value) >= error["ctx"]["min_length"]
 
 
 def _data_path(error: ErrorDetails, data: dict[str, Any]) -> tuple[str | int, ...]:
@@ -167,7 +173,7 @@ def _render_all(label: str, text: str, document: Document, mistakes: Sequence[Mi
         place = ".".join(map(str, mistake.path))
         message = f"{place}: {mistake.message}" if place else mistake.message
         rendered.append((span.line, span.column, _render(label, text, span.line, span.column, span.width, message)))
-    return [problem for _, _, problem in sorted(rendered)]
+    return [problem for _, _, problem in sorted(rendered, key=lambda item: item[:2])]
 
 
 def _render(label: str, text: str, line: int, column: int, width: int, message: str) -> str:

@@ -58,7 +58,7 @@ def describe(error: ErrorDetails, path: Sequence[str | int], value: Any) -> str:
     if kind in TYPES:
         return _wrong_type(TYPES[kind], value)
     if kind in ("too_short", "too_long"):
-        return _wrong_length(context)
+        return _wrong_length(context, len(value))
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"must be at {'least' if kind.startswith('g') else 'most'} {context.get('ge', context.get('le'))}"
     return error["msg"]
@@ -125,8 +125,7 @@ def _type_of(value: Any) -> str:
     return next((name for kind, name in names if isinstance(value, kind)), type(value).__name__)
 
 
-def _wrong_length(context: dict[str, Any]) -> str:
+def _wrong_length(context: dict[str, Any], actual: int) -> str:
     least, most = context.get("min_length"), context.get("max_length")
-    actual = context.get("actual_length")
     wanted = f"at least {least}" if least is not None else f"at most {most}"
     return f"must have {wanted} {'entry' if (least or most) == 1 else 'entries'}, this has {actual}"

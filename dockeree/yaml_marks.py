@@ -53,17 +53,19 @@ def parse(text: str) -> Document:
 
     Raises YamlMistake when the text is not YAML, holds several documents, or refers to itself.
     """
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        return _Reader(loader).read(node)
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        words = f"a character that YAML does not allow: {text[error.position]!r}"
+        raise YamlMistake(words, before.count("\n") + 1, column) from error
+    try:
+        return _Reader(loader).read(loader.get_single_node())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise YamlMistake(_words(error), line, column) from error
-    except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        raise YamlMistake(f"a character that YAML does not allow: {error.character!r}", line, 1) from error
     finally:
         loader.dispose()
 
