@@ -15,7 +15,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, elbv2_backends
 
-from dockeree.lab.aws import elb_interfaces, iam, listeners
+from dockeree.lab.aws import elb_interfaces, elb_tags, iam, listeners
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.settings import ACCOUNT_ID
 from dockeree.lab.world import Balancer
@@ -55,6 +55,7 @@ def create(lab: Lab, original: Any, backend: Any, **request: Any) -> Any:
     with lab.lock:
         subnets = _check_subnets(backend, request["subnet_ids"], request["scheme"])
         _check_groups(backend, request["security_groups"], subnets[0].vpc_id)
+        elb_tags.check(request.get("tags"))
         existing = next((b for b in backend.load_balancers.values() if b.name == request["name"]), None)
         if existing is not None:
             return _same_or_refused(existing, request)

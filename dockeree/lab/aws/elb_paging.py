@@ -48,11 +48,13 @@ def install(lab: Lab) -> None:
 
     @lab.extend(ELBV2Response, "describe_target_groups")
     def describe_target_groups(_original: Any, response: Any) -> ActionResult:
-        found = response.elbv2_backend.describe_target_groups(
-            response._get_param("LoadBalancerArn"),
-            response._get_param("TargetGroupArns", []),
-            response._get_param("Names", []),
-        )
+        arn, arns, names = (response._get_param(key) for key in ("LoadBalancerArn", "TargetGroupArns", "Names"))
+        backend = response.elbv2_backend
+        if arn in backend.load_balancers and not arns and not names:
+            # moto says TargetGroupNotFound where a balancer has none yet.
+            found = [group for group in backend.target_groups.values() if arn in group.load_balancer_arns]
+        else:
+            found = backend.describe_target_groups(arn, arns or [], names or [])
         chosen, marker = page(response, found, lambda group: group.arn)
         return ActionResult({"TargetGroups": chosen, "NextMarker": marker})
 

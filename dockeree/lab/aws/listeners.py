@@ -13,6 +13,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import ELBv2Backend
 
+from dockeree.lab.aws import elb_tags
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.world import Listener
 
@@ -39,6 +40,7 @@ def create(lab: Lab, original: Any, backend: Any, **request: Any) -> Any:
             raise ValidationError(f"Listener port '{request['port']}' must be between 1 and 65535")
         target_group = _forwarded_group(backend, request["actions"])
         _check_group(balancer, request["protocol"], target_group)
+        elb_tags.check(request.get("tags"))
         existing = next(
             (other for other in balancer.listeners.values() if str(other.port) == str(request["port"])), None
         )

@@ -71,10 +71,11 @@ def _record(zone: Any, wanted: dict[str, Any], find_balancer: FindBalancer) -> A
 
 def _check_alias(alias: dict[str, Any], find_balancer: FindBalancer) -> None:
     balancer = find_balancer(alias["DNSName"])
-    if ".elb." in alias["DNSName"] and (balancer is None or balancer.canonical_hosted_zone_id != alias["HostedZoneId"]):
+    in_zone = balancer is not None and balancer.canonical_hosted_zone_id == alias["HostedZoneId"]
+    if ".elb." in alias["DNSName"] and not in_zone:
         raise _invalid(
-            f"Tried to create an alias that targets {alias['DNSName']}, type A in zone {alias['HostedZoneId']}, but the "
-            "alias target name does not lie within the target zone"
+            f"Tried to create an alias that targets {alias['DNSName']}, type A in zone {alias['HostedZoneId']}, "
+            "but the alias target name does not lie within the target zone"
         )
 
 

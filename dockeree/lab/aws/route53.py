@@ -70,7 +70,7 @@ def _check_vpc(backend: Any, name: str, vpc_id: str, region: str | None) -> None
     if any(zone.name == name and any(vpc["vpc_id"] == vpc_id for vpc in zone.vpcs) for zone in backend.zones.values()):
         raise Route53ClientError(
             "ConflictingDomainExists",
-            f"The VPC {vpc_id} in region {region} has already been associated with another hosted zone of the name {name}",
+            f"The VPC {vpc_id} in region {region} has already been associated with another hosted zone of this name",
         )
 
 
@@ -149,7 +149,7 @@ def _install_answers(lab: Lab) -> None:
 
 
 def _zones_by_name(response: Any) -> dict[str, Any]:
-    """Zones in the order of their reversed labels, from `DNSName` on: the first is often another than the one asked for."""
+    """Zones in the order of their reversed labels, from `DNSName` on: the first may well be another than that one."""
     start = response._get_param("DNSName")
     limit = response._get_int_param("MaxItems", 100)
     zones = sorted(response.backend.zones.values(), key=lambda zone: (reverse_domain_name(zone.name), zone.resource_id))

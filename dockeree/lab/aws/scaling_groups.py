@@ -1,4 +1,4 @@
-"""What AWS checks before an Auto Scaling group is made or changed: everything, so that a refusal leaves nothing behind."""
+"""What AWS checks before an Auto Scaling group is made or changed: all of it, so that a refusal leaves nothing."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from moto.elbv2.exceptions import (
 )
 from moto.elbv2.models import ELBv2Backend
 
+from dockeree.lab.aws import elb_tags
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.world import HealthCheck
 
@@ -55,6 +56,7 @@ def create(lab: Lab, original: Any, backend: Any, name: str, **request: Any) -> 
         raise ValidationError("The lab runs target groups of network load balancers only (TCP, UDP, TCP_UDP, TLS)")
     _complete_health_check(request)
     with lab.lock:
+        elb_tags.check(request.get("tags"))
         existing = next((group for group in backend.target_groups.values() if group.name == name), None)
         if existing is not None:
             if _same(existing, request):
