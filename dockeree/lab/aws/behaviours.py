@@ -11,6 +11,7 @@ from dockeree.lab.aws import (
     balancers,
     deleting,
     elb_paging,
+    elb_tags,
     gate,
     iam,
     images,
@@ -55,6 +56,7 @@ BEHAVIOURS: tuple[ModuleType, ...] = (
     target_groups,
     targets,
     elb_paging,
+    elb_tags,
     launch_templates,
     autoscaling,
 )

@@ -19,6 +19,7 @@ from dockeree.lab.aws.calls import ApiCall, CallLog
 from dockeree.lab.aws.control_endpoints import ControlEndpoints
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.aws.http_server import HttpServer
+from dockeree.lab.aws.lifecycle import Lifecycle
 from dockeree.lab.aws.moto_settings import configure_moto, empty_account
 
 
@@ -36,7 +37,7 @@ class ApiServer:
         install_behaviours(lab)
         self.operator: tuple[str, str] = create_operator()
         self._calls = CallLog()
-        self._control = ControlEndpoints(lab, self._calls, self._cut_power, operator_address)
+        self._control = ControlEndpoints(lab, self._calls, lab.part(Lifecycle).cut_power, operator_address)
         self._application = Application(lab, self._calls, self._control)
         self._servers: list[HttpServer] = []
 
@@ -69,6 +70,3 @@ class ApiServer:
         for server in self._servers:
             server.close()
         self._servers.clear()
-
-    def _cut_power(self, instance_id: str) -> None:
-        self.lab.driver.power_cut(instance_id)
