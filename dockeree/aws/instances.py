@@ -54,7 +54,7 @@ class LaunchSpec:
     key_name: str
     group_ids: tuple[str, ...]
     profile_name: str
-    user_data: str
+    user_data: bytes
     """As given to the node, not base64."""
     hop_limit: int
 
@@ -104,7 +104,7 @@ def launch(
             IamInstanceProfile={"Name": spec.profile_name},
             DisableApiTermination=True,
             ClientToken=token,
-            UserData=spec.user_data,
+            UserData=spec.user_data,  # type: ignore[arg-type]  # botocore takes bytes, and makes them base64
             TagSpecifications=owner.tag_specifications(role, "instance", "volume", "network-interface"),
         )
         return answer["Instances"][0]["InstanceId"]

@@ -87,7 +87,7 @@ def template_data(owner: Owner, spec: LaunchSpec) -> Any:
         "SecurityGroupIds": list(spec.group_ids),
         "IamInstanceProfile": {"Name": spec.profile_name},
         "Monitoring": {"Enabled": True},
-        "UserData": base64.b64encode(spec.user_data.encode()).decode(),
+        "UserData": base64.b64encode(spec.user_data).decode(),
         "TagSpecifications": owner.tag_specifications(WORKER_ROLE, "instance", "volume", "network-interface"),
     }
 

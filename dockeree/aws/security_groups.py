@@ -174,9 +174,10 @@ def _revoke(aws: Aws, group_id: str, item: RuleFound) -> None:
 
 
 def _permission(rule: Rule) -> dict[str, Any]:
-    permission: dict[str, Any] = {"IpProtocol": rule.protocol}
-    if rule.from_port is not None:
-        permission |= {"FromPort": rule.from_port, "ToPort": rule.to_port}
+    # -1 is what AWS itself answers for the ports of a protocol that has none.
+    first = -1 if rule.from_port is None else rule.from_port
+    last = -1 if rule.to_port is None else rule.to_port
+    permission: dict[str, Any] = {"IpProtocol": rule.protocol, "FromPort": first, "ToPort": last}
     if rule.peer.startswith("sg-"):
         permission["UserIdGroupPairs"] = [{"GroupId": rule.peer}]
     else:

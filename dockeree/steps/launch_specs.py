@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockeree.aws import roles
+from dockeree.aws import parameters, roles
 from dockeree.aws.instances import LaunchSpec
 from dockeree.aws.tags import not_found
 from dockeree.node import boot
@@ -48,6 +48,13 @@ def _spec(
         key_name=owner.fixed_name,
         group_ids=(group_ids_of(cluster)[f"{node_role}s"],),
         profile_name=roles.role_name(owner, node_role),
-        user_data=boot.user_data(cluster, node_role),
+        user_data=boot.user_data(
+            role=node_role,
+            cluster_name=cluster.name,
+            cluster_id=cluster.id,
+            region=cluster.aws.region,
+            engine=cluster.config.engine,
+            join_parameter=parameters.worker_join_name(cluster.name),
+        ),
         hop_limit=hop_limit,
     )
