@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from dockeree.context import Cluster
 from dockeree.errors import UsageError
 from dockeree.logfile import LogFile
 from dockeree.state import State
+from dockeree.steps.access import recover_key_file
 from dockeree.workflow_report import JsonReport, PlainReport, QuietReport, WorkflowReport
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def opened(session: Session, config: Config, *, deferred_log: bool = False) -> I
         aws.observers.append(lambda service, operation: report.log(f"aws {service} {operation}"))
         connect = connector(config, state, aws, report.log)
         stack.callback(connect.close)
-        yield Cluster(config, state, aws, connect, report, interrupted=session.interrupted)
+        cluster = Cluster(config, state, aws, connect, report, interrupted=session.interrupted)
+        connect.recover_key = lambda: recover_key_file(cluster)
+        yield cluster
 
 
 def check_region(session: Session, config: Config, state: State) -> None:
@@ -115,6 +118,8 @@ class ClosableConnector:
         self._settings = (config, state, aws, command_log)
         self._mutex = threading.Lock()
         self._connector: ParamikoConnector | None = None
+        self.recover_key: Callable[[], object] = lambda: None
+        """Called before the first connection: the key may have to be fetched."""
 
     def __call__(self, *, name: str, host: str, host_key_id: str) -> Remote:
         """Connect to a node; see `ssh.remote.Connector`."""
@@ -133,6 +138,7 @@ class ClosableConnector:
         from dockeree.ssh.connect import connector as ssh_connector
 
         config, state, aws, command_log = self._settings
+        self.recover_key()
         return ssh_connector(
             config.ssh,
             key_path(config, state),

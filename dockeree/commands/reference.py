@@ -27,6 +27,7 @@ Every mistake is reported at once, with its line and what was probably meant; th
 
 *This file is generated from `dockeree/config.py`: `python -m dockeree.commands.reference`.*
 """
+WORDS = {"string": "text", "integer": "number", "boolean": "true or false", "object": "keys and values"}
 RULES = """\
 ## Rules between keys
 
@@ -90,12 +91,11 @@ def _type(value: dict[str, Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in value["enum"])
     if "const" in value:
         return f"`{value['const']}`"
-    kinds = {"string": "text", "integer": "number", "boolean": "true or false", "object": "keys and values"}
     kind = value.get("type", "")
     if kind == "array":
         return f"list of {_type(value['items'])}" if "items" in value else "list"
     limits = (value.get("minimum"), value.get("maximum"))
-    return f"number, {limits[0]} to {limits[1]}" if None not in limits else kinds.get(kind, kind)
+    return f"number, {limits[0]} to {limits[1]}" if None not in limits else WORDS.get(kind, kind)
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ import click
 
 from dockeree.commands.group import ClusterCommand
 from dockeree.commands.session import Session
-from dockeree.errors import AwsError, DockereeError, SshError, UsageError
+from dockeree.errors import DockereeError, SshError, UsageError
 
 if TYPE_CHECKING:
     from dockeree.aws.instances import Instance
@@ -130,33 +130,22 @@ def command_line(words: Sequence[str]) -> list[str]:
 
 
 def identity_arguments(cluster: Cluster) -> list[str]:
-    """`-i KEY`: the operator's own, else the cluster's, which is fetched from the account when it is missing here."""
-    from dockeree.commands.common import key_path
+    """`-i KEY`: the operator's own (its public half is enough when the agent holds the key), else the cluster's.
 
-    path = key_path(cluster.config, cluster.state)
-    if cluster.config.ssh.key is None and not path.exists():
-        fetch_key(cluster)
-    public = path.with_name(f"{path.name}.pub")
-    identity = path if path.exists() or not public.exists() else public
-    return ["-i", str(identity)] + (["-o", "IdentitiesOnly=yes"] if cluster.config.ssh.key is None else [])
-
-
-def fetch_key(cluster: Cluster) -> None:
-    """Write the cluster's private key, as kept in the account, to its 0600 file.
-
-    Raises AwsError when it may not be read or is not there.
+    Raises SshError when the cluster's key is neither here nor in the account.
     """
-    from dockeree.aws.parameters import get_parameter, ssh_key_name
-    from dockeree.state import make_private_folder, write_private_file
+    from dockeree.commands.common import key_path
+    from dockeree.steps.access import recover_key_file
 
-    name = ssh_key_name(cluster.name)
-    parameter = get_parameter(cluster.aws, name)
-    if parameter is None:
-        raise AwsError(
-            f"the cluster's SSH key is neither here nor at {name}", "Set ssh.key to the key it was made with."
+    recover_key_file(cluster)
+    path = key_path(cluster.config, cluster.state)
+    if cluster.config.ssh.key is not None:
+        return ["-i", str(path)]
+    if not path.exists():
+        raise SshError(
+            f"the cluster's SSH key is neither at {path} nor in the account", "Set ssh.key to the key it was made with."
         )
-    make_private_folder(cluster.state.folder)
-    write_private_file(cluster.state.ssh_key_path, parameter.value.encode())
+    return ["-i", str(path), "-o", "IdentitiesOnly=yes"]
 
 
 def pin_host_key(cluster: Cluster, instance: Instance) -> None:

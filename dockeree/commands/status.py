@@ -14,7 +14,7 @@ from dockeree.commands.session import Session
 
 if TYPE_CHECKING:
     from dockeree.context import Cluster
-    from dockeree.workflows.status import Status
+    from dockeree.workflows.status_document import Status
 
 EXIT_NOT_HEALTHY = 3
 WAIT_INTERVAL_SECONDS = 5.0

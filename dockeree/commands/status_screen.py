@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from dockeree.console import Screen
 
 if TYPE_CHECKING:
-    from dockeree.workflows.status import ManagerStatus, Status, SwarmMember, WorkerStatus
+    from dockeree.workflows.status_document import ManagerStatus, Status, SwarmMember, WorkerStatus
 
 GOOD = frozenset({"leader", "ready"})
 BAD = frozenset({"down", "missing", "unreachable", "unknown", "drain", "pause", "disconnected"})
@@ -16,12 +16,13 @@ BAD = frozenset({"down", "missing", "unreachable", "unknown", "drain", "pause", 
 def show_status(status: Status, output: str, stream: TextIO) -> None:
     """Print `status` as `table`, `wide` (with addresses and ids) or `name` (the nodes' names alone)."""
     if output == "name":
-        for node in (*status.managers, *status.workers):
-            stream.write(f"{node.name}\n")
+        names = [manager.name for manager in status.managers] + [worker.name for worker in status.workers]
+        stream.writelines(f"{name}\n" for name in names)
         return
     screen = Screen(stream)
     _show_verdict(screen, status)
-    nodes = sorted((*status.managers, *status.workers), key=lambda node: node.swarm.is_healthy)
+    nodes: list[ManagerStatus | WorkerStatus] = [*status.managers, *status.workers]
+    nodes.sort(key=lambda node: node.swarm.is_healthy)
     if nodes:
         screen.line()
         header, rows = _node_table(nodes, is_wide=output == "wide")
