@@ -28,6 +28,9 @@ JOIN = (
 )
 """Body on standard input (`join_body`); answers the engine's JSON, a line end and the HTTP status (`parse_join`)."""
 
+RETIRED_LABEL = "dockeree.retired"
+"""Node label of a worker that `scale-workers` has chosen to go."""
+
 LIVE_TASK_STATES = frozenset(
     {"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running"}
 )
@@ -52,6 +55,8 @@ class SwarmNode:
     is_leader: bool = False
     engine_version: str = ""
     created_at: str = ""
+    is_retired: bool = False
+    """Chosen to go (`retire_command`)."""
 
     @property
     def is_manager(self) -> bool:
@@ -122,14 +127,22 @@ def node_inspect_command(node_ids: Iterable[str]) -> str:
     return f"{DOCKER} node inspect --format '{{{{json .}}}}' {_words(node_ids)}"
 
 
-def drain_command(node_id: str) -> str:
-    """Move a node's tasks elsewhere and give it no more."""
-    return f"{DOCKER} node update --availability drain {shlex.quote(node_id)}"
+def retire_command(node_id: str) -> str:
+    """Drain a node (its tasks move elsewhere, it gets no more) and mark it as chosen to go.
+
+    The mark tells it from a node that somebody drained for other reasons, when the one who chose it is killed.
+    """
+    return f"{DOCKER} node update --availability drain --label-add {RETIRED_LABEL}=true {shlex.quote(node_id)}"
 
 
-def activate_command(node_id: str) -> str:
-    """Take a drained node back to work."""
-    return f"{DOCKER} node update --availability active {shlex.quote(node_id)}"
+def promote_command(node_id: str) -> str:
+    """Make a worker a manager."""
+    return f"{DOCKER} node promote {shlex.quote(node_id)}"
+
+
+def demote_command(node_id: str) -> str:
+    """Make a manager a worker: also one that is gone, so that it can be removed and counts no more for the quorum."""
+    return f"{DOCKER} node demote {shlex.quote(node_id)}"
 
 
 def node_ps_command(node_id: str) -> str:
@@ -199,6 +212,7 @@ def _node(document: dict[str, Any]) -> SwarmNode:
         is_leader=bool(manager.get("Leader")),
         engine_version=(description.get("Engine") or {}).get("EngineVersion", ""),
         created_at=document.get("CreatedAt", ""),
+        is_retired=(spec.get("Labels") or {}).get(RETIRED_LABEL) == "true",
     )
 
 
