@@ -21,14 +21,17 @@ set -e
 entrances=$1 lower=$2 upper=$3 work=$4 root=$5
 shift 5
 for entrance in $entrances; do echo $$ >"$entrance"; done
+mkdir -p /run/systemd/nspawn
 exec unshare --mount --propagation slave sh -ec '
+    mount -t tmpfs -o mode=700 tmpfs /run/systemd/nspawn
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4"
     shift 4
     exec "$@"
 ' sh "$lower" "$upper" "$work" "$root" "$@"
 """
-"""Enters the node's cgroups, mounts its root in a mount namespace of its own (gone with its last process, however that
-ends; slave, so that what the host unmounts is not kept here), and becomes systemd-nspawn: one process id all along."""
+"""Enters the node's cgroups, mounts its root in a mount namespace of its own, and becomes systemd-nspawn, one process
+id all along. The mounts are gone with the last process, however that ends, and so are the lock files that
+systemd-nspawn leaves behind when it is killed; slave, so that what the host unmounts is not kept here."""
 
 
 def boot_command(

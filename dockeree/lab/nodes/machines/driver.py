@@ -7,6 +7,7 @@ again (cgroups.py, leftovers.py).
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -34,15 +35,19 @@ class MachineDriver:
         settings: LabSettings,
         *,
         namespace_of: Callable[[str], str],
+        renewed_namespace_of: Callable[[str], str] | None = None,
         resolver_of: Callable[[NodeSpec], str],
         surroundings: Surroundings,
         say: Say = lambda text: None,
         shut_down_timeout_seconds: float = SHUT_DOWN_TIMEOUT_SECONDS,
     ) -> None:
-        """`namespace_of(instance_id)` names the network namespace, made before `launch` and kept until `destroy`;
+        """`namespace_of(instance_id)` names the network namespace of an instance's first boot, made before `launch`;
+        `renewed_namespace_of(instance_id)` that of each later boot, of start and reboot: a machine that starts has no
+        bridges and rules of the engine that ran before (None: the same namespace again).
         `resolver_of(spec)` is the address of the VPC's resolver."""
         self._settings = settings
         self._namespace_of = namespace_of
+        self._renewed_namespace_of = renewed_namespace_of or namespace_of
         self._resolver_of = resolver_of
         self._surroundings = surroundings
         self._say = say
@@ -63,7 +68,7 @@ class MachineDriver:
             node = Node(
                 machine=f"{self._settings.tag}-{spec.instance_id}",
                 hostname=spec.hostname,
-                namespace=self._existing_namespace(spec.instance_id),
+                namespace=functools.partial(self._namespace, spec.instance_id),
                 layers=image.layers,
                 disk=disk,
                 cgroup=Cgroup(f"{lab_cgroup(self._settings).name}/{spec.instance_id}"),
@@ -75,9 +80,7 @@ class MachineDriver:
 
     def power_on(self, spec: NodeSpec) -> None:
         """Boot a stopped node from its own disk."""
-        node = self._node(spec.instance_id)
-        node.namespace = self._existing_namespace(spec.instance_id)
-        node.power_on()
+        self._node(spec.instance_id).power_on()
 
     def shut_down(self, instance_id: str) -> None:
         """Power off by systemd, by force after a while; returns when the node is off."""
@@ -136,8 +139,8 @@ class MachineDriver:
             raise LabError(f"{instance_id} has no node")
         return node
 
-    def _existing_namespace(self, instance_id: str) -> str:
-        namespace = self._namespace_of(instance_id)
+    def _namespace(self, instance_id: str, boots: int) -> str:
+        namespace = (self._renewed_namespace_of if boots else self._namespace_of)(instance_id)
         if not Path("/run/netns", namespace).exists():
             raise LabError(f"The network namespace {namespace} of {instance_id} is not there")
         return namespace

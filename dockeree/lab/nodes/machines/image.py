@@ -41,6 +41,8 @@ rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/
 """
 """Installs packages without starting a service: policy-rc.d is what Debian's maintainer scripts ask first."""
 
+COMPILE = "python3 -m compileall -q /usr/lib/python3/dist-packages/dockeree_*.py"
+
 
 @dataclass(frozen=True)
 class NodeImage:
@@ -70,7 +72,7 @@ def ensure_image(variant: Variant, say: Say = lambda text: None) -> NodeImage:
         )
         settings = _ensure_layer(
             f"{variant}-settings-{recipe.settings_key(tree)}",
-            lambda layer: _lay_settings(layer, tree),
+            lambda layer: _lay_settings((packages, base), layer, tree),
             lambda text: None,
         )
         _remove_outdated()
@@ -142,7 +144,7 @@ def _install(below: tuple[Path, ...], layer: Layer, packages: tuple[str, ...]) -
     run_in_layer(below, layer, INSTALL, *packages, what="installing the packages of the node image")
 
 
-def _lay_settings(layer: Layer, variant: recipe.Recipe) -> None:
+def _lay_settings(below: tuple[Path, ...], layer: Layer, variant: recipe.Recipe) -> None:
     """Files owned by root, readable by all, scripts executable, whatever this checkout's modes; then the units."""
     for tree in (recipe.BASE, variant):
         for path in recipe.files_of(tree):
@@ -157,6 +159,7 @@ def _lay_settings(layer: Layer, variant: recipe.Recipe) -> None:
             os.symlink(f"../{unit}", units / f"{wanted_by}.wants" / unit)
         for unit in tree.masked:
             os.symlink("/dev/null", units / unit)
+    run_in_layer(below, layer, COMPILE, what="compiling the node image's own Python")
 
 
 def _remove_outdated() -> None:

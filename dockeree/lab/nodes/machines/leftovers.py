@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from dockeree.lab.nodes.machines.cgroups import Cgroup
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import LabError
-
-NSPAWN_STATE = Path("/run/systemd/nspawn")
 
 
 def lab_cgroup(settings: LabSettings) -> Cgroup:
@@ -27,16 +24,9 @@ def remove_machines(settings: LabSettings) -> None:
     cgroup = lab_cgroup(settings)
     cgroup.kill()
     cgroup.remove()
-    for folder in (settings.disk_dir, settings.runtime_dir / "consoles", *_nspawn_folders(settings)):
+    for folder in (settings.disk_dir, settings.runtime_dir / "consoles"):
         if folder.exists():
             try:
                 shutil.rmtree(folder)
             except OSError as error:
                 raise LabError(f"{folder} could not be removed: {error}") from error
-    for lock in NSPAWN_STATE.glob(f"locks/*{settings.tag}-i-*"):
-        lock.unlink(missing_ok=True)
-
-
-def _nspawn_folders(settings: LabSettings) -> list[Path]:
-    """What systemd-nspawn leaves when it is killed."""
-    return [*NSPAWN_STATE.glob(f"*/{settings.tag}-i-*")]

@@ -42,15 +42,16 @@ class Node:
         *,
         machine: str,
         hostname: str,
-        namespace: str,
+        namespace: Callable[[int], str],
         layers: tuple[Path, ...],
         disk: NodeDisk,
         cgroup: Cgroup,
         console_file: Path,
     ) -> None:
+        """`namespace(boots)` names the network namespace of the next boot, after `boots` of them. Raises LabError."""
         self.machine = machine
         self.hostname = hostname
-        self.namespace = namespace
+        self._namespace = namespace
         self.layers = layers
         self.disk = disk
         self.cgroup = cgroup
@@ -84,7 +85,7 @@ class Node:
                 if self._process is not None:
                     return
                 self._power_wanted = True
-                self._boot()
+            self._boot(self._namespace(self._boots))
             self._await_leader()
 
     def shut_down(self, timeout_seconds: float) -> None:
@@ -120,9 +121,13 @@ class Node:
         with self._orders:
             with self._changed:
                 self._power_wanted = False
-            self.cgroup.kill()
-            with self._changed:
-                if not self._changed.wait_for(lambda: self._process is None, START_TIMEOUT_SECONDS):
+            deadline = time.monotonic() + START_TIMEOUT_SECONDS
+            while self.is_on():
+                # Again and again: the node may have been on its way into a reboot of its own.
+                self.cgroup.kill()
+                with self._changed:
+                    self._changed.wait_for(lambda: self._process is None, POLL_SECONDS)
+                if time.monotonic() > deadline:
                     raise LabError(f"{self.machine} does not end")
 
     def console_output(self) -> str:
@@ -133,13 +138,13 @@ class Node:
             return ""
         return content[-CONSOLE_KEPT_BYTES:].decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def _boot(self) -> None:
-        """Start systemd-nspawn and its watcher. The caller holds `_changed`."""
+    def _boot(self, namespace: str) -> None:
+        """Start systemd-nspawn and its watcher."""
         self.cgroup.create()
         command = boot_command(
             machine=self.machine,
             hostname=self.hostname,
-            namespace=self.namespace,
+            namespace=namespace,
             layers=self.layers,
             disk=self.disk,
             cgroup=self.cgroup,
@@ -155,10 +160,11 @@ class Node:
                 env=boot_environment(),
                 start_new_session=True,
             )
-        self._process = process
-        self._boots += 1
-        self._boot_again = False
-        self._changed.notify_all()
+        with self._changed:
+            self._process = process
+            self._boots += 1
+            self._boot_again = False
+            self._changed.notify_all()
         threading.Thread(target=self._watch, args=(process,), name=f"watch {self.machine}", daemon=True).start()
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
@@ -167,10 +173,11 @@ class Node:
             # What outlived its supervisor would hold the disk, and the cgroup of the next boot.
             self.cgroup.kill()
             with self._changed:
-                if self._power_wanted and (self._boot_again or status == REBOOT_EXIT_STATUS):
-                    self._boot()
-                    return
-        except LabError:
+                boots_again = self._power_wanted and (self._boot_again or status == REBOOT_EXIT_STATUS)
+            if boots_again:
+                self._boot(self._namespace(self._boots))
+                return
+        except (LabError, OSError):
             logger.exception("%s could not boot again", self.machine)
         with self._changed:
             self._process = None

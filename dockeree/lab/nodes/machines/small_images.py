@@ -51,7 +51,7 @@ def busybox_path() -> str | None:
 def _static_busybox() -> bytes:
     path = busybox_path()
     if path is None:
-        raise LabError("No statically linked busybox on this host (Debian and Ubuntu: apt-get install busybox-static)")
+        raise LabError("No statically linked busybox on this host (apt-get install busybox-static)")
     return Path(path).read_bytes()
 
 
