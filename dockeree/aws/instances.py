@@ -44,6 +44,16 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class InstanceType:
+    """An instance type's size; `architectures` as AWS calls them (x86_64, arm64)."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    architectures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class LaunchSpec:
     """What RunInstances needs to know of one node, and a launch template of all."""
 
@@ -220,14 +230,22 @@ def wait_for_terminated(aws: Aws, instance_ids: Sequence[str], waits: Waits, tim
         waits.until(probe, awaited="instances terminated", timeout_seconds=timeout_seconds)
 
 
-def vcpus(aws: Aws, instance_types: Collection[str]) -> dict[str, int]:
-    """How many vCPUs each type has. Raises AwsError for a type that the region does not have."""
-    pages = aws.ec2.get_paginator("describe_instance_types").paginate(InstanceTypes=sorted(set(instance_types)))  # type: ignore[arg-type]
-    return {
-        str(answer["InstanceType"]): answer["VCpuInfo"]["DefaultVCpus"]
+def describe_types(aws: Aws, instance_types: Collection[str]) -> dict[str, InstanceType]:
+    """What each type is. Raises AwsError (InvalidInstanceType) for one that AWS does not have in the region."""
+    pages = aws.ec2.get_paginator("describe_instance_types").paginate(
+        InstanceTypes=sorted(set(instance_types))  # type: ignore[arg-type]
+    )
+    found = [
+        InstanceType(
+            name=str(answer["InstanceType"]),
+            vcpus=answer["VCpuInfo"]["DefaultVCpus"],
+            memory_mib=answer["MemoryInfo"]["SizeInMiB"],
+            architectures=tuple(map(str, answer["ProcessorInfo"]["SupportedArchitectures"])),
+        )
         for page in pages
         for answer in page["InstanceTypes"]
-    }
+    ]
+    return {instance_type.name: instance_type for instance_type in found}
 
 
 def _find(aws: Aws, wanted: list[Any]) -> list[Instance]:

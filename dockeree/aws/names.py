@@ -57,6 +57,18 @@ def find_zones(aws: Aws, owner: Owner) -> list[Zone]:
     )
 
 
+def find_public_zone(aws: Aws, zone_id: str) -> Zone | None:
+    """A public hosted zone of the account, None when there is none of this id."""
+    try:
+        answer = aws.route53.get_hosted_zone(Id=zone_id)["HostedZone"]
+    except AwsError as error:
+        if is_not_found(error):
+            return None
+        raise
+    is_private = answer.get("Config", {}).get("PrivateZone", False)
+    return None if is_private else Zone(_bare_id(answer["Id"]), _bare(answer["Name"]))
+
+
 def create_zone(aws: Aws, owner: Owner, name: str, *, vpc_id: str, token: str) -> Zone:
     """Create a private zone seen from the VPC. `token` is the caller reference: the same never makes two zones."""
     answer = aws.route53.create_hosted_zone(

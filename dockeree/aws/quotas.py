@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockeree.aws.instances import vcpus
+from dockeree.aws.instances import describe_types
 from dockeree.aws.tags import filters
 from dockeree.aws.waits import is_not_found
 from dockeree.errors import AwsError
@@ -53,8 +53,8 @@ def standard_vcpus_in_use(aws: Aws) -> int:
                     counts[instance_type] = counts.get(instance_type, 0) + 1
     if not counts:
         return 0
-    sizes = vcpus(aws, counts)
-    return sum(sizes.get(instance_type, 0) * count for instance_type, count in counts.items())
+    types = describe_types(aws, counts)
+    return sum(types[instance_type].vcpus * count for instance_type, count in counts.items() if instance_type in types)
 
 
 def vpcs_in_use(aws: Aws) -> int:
