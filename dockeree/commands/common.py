@@ -155,27 +155,11 @@ def connector(config: Config, state: State, aws: Aws, command_log: CommandLog) -
 
 
 def console_fingerprints(aws: Aws, instance_id: str) -> frozenset[str]:
-    """The host key fingerprints that cloud-init wrote to an instance's console; empty where it has not yet.
-
-    `Latest` asks the instance itself and not EC2's copy, which comes minutes late; Nitro types alone can.
-    """
-    import base64
-
-    from dockeree.errors import AwsError
+    """The host key fingerprints that cloud-init wrote to an instance's console; empty where it has not yet."""
+    from dockeree.aws.console_output import console_output
     from dockeree.ssh.known_hosts import fingerprints_in
 
-    try:
-        answer = aws.ec2.get_console_output(InstanceId=instance_id, Latest=True)
-    except AwsError as error:
-        if error.code != "UnsupportedOperation":
-            raise
-        answer = aws.ec2.get_console_output(InstanceId=instance_id)
-    return fingerprints_in(base64.b64decode(answer.get("Output", "")).decode(errors="replace"))
-
-
-def key_path(config: Config, state: State) -> Path:
-    """The private key: the operator's own where one is configured, else the cluster's."""
-    return Path(config.ssh.key).expanduser() if config.ssh.key else state.ssh_key_path
+    return fingerprints_in(console_output(aws, instance_id))
 
 
 def ssh_port(config: Config) -> int:
