@@ -11,12 +11,17 @@ from dataclasses import replace
 from dockeree.lab.network import MachineWiring
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import (
+    Balancer,
+    HealthCheck,
     InstanceNetwork,
     Interface,
+    Listener,
     Rule,
     SecurityGroup,
     Snapshot,
     Subnet,
+    Target,
+    TargetGroup,
     Vpc,
 )
 
@@ -164,3 +169,48 @@ def tcp(port: int, *, cidrs: tuple[str, ...] = (), groups: tuple[str, ...] = ())
 
 def with_parts(snapshot: Snapshot, **parts: object) -> Snapshot:
     return replace(snapshot, **parts)  # type: ignore[arg-type]
+
+
+BALANCER_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/demo/00112233445566aa"
+BALANCER_NAME = "demo-00112233445566aa.elb.us-east-1.amazonaws.com"
+TARGET_GROUP_ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/demo/77"
+TCP_CHECK = HealthCheck("TCP", None, "", 10, 6, healthy_threshold=2, unhealthy_threshold=2)
+
+
+def balancer(net: Net, **changes: object) -> Balancer:
+    """A balancer in subnets a and b, 443 to the target group, public addresses .90 and .91."""
+    interfaces = tuple(
+        Interface(f"eni-1b{n:015x}", BALANCER_ARN, f"subnet-1{zone}", f"10.32.{n}.200", net.public(90 + n), ("sg-lb",))
+        for n, zone in enumerate("ab")
+    )
+    plain = Balancer(
+        arn=BALANCER_ARN,
+        name="demo",
+        dns_name=BALANCER_NAME,
+        vpc_id="vpc-1",
+        internet_facing=True,
+        cross_zone=True,
+        active=True,
+        interfaces=interfaces,
+        listeners=(Listener("arn:listener/443", 443, "TCP", TARGET_GROUP_ARN),),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def target_group(*targets: Target, check: HealthCheck = TCP_CHECK, preserve_client_ip: bool = False) -> TargetGroup:
+    return TargetGroup(TARGET_GROUP_ARN, "TCP", check, targets, preserve_client_ip)
+
+
+def balancer_world(net: Net) -> Snapshot:
+    """One node in subnet a, one in b, a balancer before both (443 to 8000); targets admit the balancer alone."""
+    nodes = (net.instance(5, ("sg-node",)), net.instance(6, ("sg-node",), subnet="subnet-b"))
+    return replace(
+        vpc_parts(),
+        security_groups=(
+            group("sg-node", tcp(8000, groups=("sg-lb",))),
+            group("sg-lb", tcp(443, cidrs=ANYWHERE)),
+        ),
+        instances=nodes,
+        balancers=(balancer(net),),
+        target_groups=(target_group(*(Target(node.instance_id, 8000) for node in nodes)),),
+    )
