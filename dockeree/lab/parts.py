@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +13,6 @@ from dockeree.lab.world import NodeDriver, Region, Wiring
 API_PORT = 80
 """Nodes reach AWS at the service address, where every AWS name of the lab's resolver leads."""
 PACKAGES_PORT = 8080
-UNPRIVILEGED_SSH_PORT = 2222
 
 
 @dataclass
@@ -81,10 +79,9 @@ def simulated_parts(settings: LabSettings, stack: ExitStack) -> LabParts:
     """Nodes as SSH servers over a model of docker, on loopback; no root needed."""
     from dockeree.lab.nodes.simulated import SimulatedDriver, SimulatedWiring  # noqa: PLC0415
 
-    ssh_port = 22 if os.geteuid() == 0 else UNPRIVILEGED_SSH_PORT
     wiring = SimulatedWiring(settings)
     stack.callback(wiring.close)
-    driver = SimulatedDriver(settings, wiring=wiring, ssh_port=ssh_port)
+    driver = SimulatedDriver(settings, wiring=wiring)
     stack.callback(driver.close)
 
     def meet(region: Region) -> None:
@@ -93,4 +90,4 @@ def simulated_parts(settings: LabSettings, stack: ExitStack) -> LabParts:
     def tell_endpoint(endpoint_url: str) -> None:
         driver.endpoint_url = endpoint_url
 
-    return LabParts(driver, wiring, "127.0.0.1", ssh_port, None, meet, tell_endpoint)
+    return LabParts(driver, wiring, "127.0.0.1", driver.ssh_port, None, meet, tell_endpoint)

@@ -216,7 +216,7 @@ def simulated_cluster(time_scale: float = 0.01) -> Iterator[Cluster]:
     """A cluster that is taken away whole."""
     settings = LabSettings(f"simulated-{next(SLOTS)}", "simulated", next(SLOTS) % 128, time_scale)
     wiring = SimulatedWiring(settings)
-    driver = SimulatedDriver(settings, FakeRegion(), wiring, "http://127.0.0.1:1")
+    driver = SimulatedDriver(settings, FakeRegion(), wiring=wiring, endpoint_url="http://127.0.0.1:1")
     cluster = Cluster(driver, wiring, settings, *private_key())
     try:
         yield cluster

@@ -30,14 +30,27 @@ class SimulatedDriver:
 
     name = "simulated"
 
-    def __init__(self, settings: LabSettings, region: Region, wiring: SimulatedWiring, endpoint_url: str) -> None:
+    def __init__(
+        self,
+        settings: LabSettings,
+        region: Region | None = None,
+        *,
+        wiring: SimulatedWiring,
+        endpoint_url: str = "",
+        ssh_port: int | None = None,
+    ) -> None:
+        """`region` and `endpoint_url` are what the nodes' agents ask; both may be set later, before the first launch.
+        Without `ssh_port` a free one is chosen. Raises LabError when there is none."""
+        self.region = region
+        self.endpoint_url = endpoint_url
         self._site: Site = wiring.site
         self._keys: dict[str, list[asyncssh.SSHKey]] = {}
         self._doors = threading.Lock()
         network = ipaddress.ip_network(settings.public_network)
-        self.ssh_port = choose_port(str(network.network_address + 1))
+        self.ssh_port = ssh_port or choose_port(str(network.network_address + 1))
         self._servers = SshServers(self.ssh_port)
-        self._site.programs = {BOOT_SCRIPT: run_boot_script, AGENT: Agents(region, endpoint_url).run}
+        agents = Agents(lambda: (self.region, self.endpoint_url))
+        self._site.programs = {BOOT_SCRIPT: run_boot_script, AGENT: agents.run}
         self._site.run_program = run_program
         self._site.on_booted = self._refresh_door
         self._site.power = self._power_from_inside

@@ -6,6 +6,7 @@ import json
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import botocore.session
@@ -97,9 +98,9 @@ class Agents:
     permission shows as it would on AWS.
     """
 
-    def __init__(self, region: Region, endpoint_url: str) -> None:
-        self._region = region
-        self._endpoint_url = endpoint_url
+    def __init__(self, where: Callable[[], tuple[Region | None, str]]) -> None:
+        """`where` gives the region and the API's endpoint, which a lab knows only after its nodes' driver."""
+        self._where = where
         self._session = botocore.session.get_session()
         self._lock = threading.Lock()
 
@@ -130,7 +131,8 @@ class Agents:
     def _read(self, machine: Machine, name: str, region: str) -> str:
         if "python3-boto3" not in machine.packages:
             raise ModuleNotFoundError("No module named 'boto3'")
-        credentials = self._region.role_credentials(machine.id)
+        api_side, endpoint_url = self._where()
+        credentials = api_side.role_credentials(machine.id) if api_side else None
         if credentials is None:
             raise LookupError("Unable to locate credentials")
         with self._lock:
@@ -138,7 +140,7 @@ class Agents:
             client: Any = self._session.create_client(
                 "ssm",
                 region_name=region,
-                endpoint_url=self._endpoint_url,
+                endpoint_url=endpoint_url,
                 aws_access_key_id=credentials.access_key_id,
                 aws_secret_access_key=credentials.secret_access_key,
                 aws_session_token=credentials.session_token,
