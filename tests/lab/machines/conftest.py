@@ -27,7 +27,13 @@ def network(settings: LabSettings, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def driver(settings: LabSettings, network: TinyNetwork) -> Iterator[MachineDriver]:
+def power_losses() -> list[str]:
+    """The instances whose node lost power, as the driver told it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def driver(settings: LabSettings, network: TinyNetwork, power_losses: list[str]) -> Iterator[MachineDriver]:
     surroundings = Surroundings(
         endpoint_url=f"http://{BRIDGE_ADDRESS}:4566",
         registry_url=f"http://{BRIDGE_ADDRESS}:5000",
@@ -38,6 +44,7 @@ def driver(settings: LabSettings, network: TinyNetwork) -> Iterator[MachineDrive
         settings,
         namespace_of=network.namespaces.__getitem__,
         resolver_of=lambda spec: "127.0.0.1",
+        power_lost=power_losses.append,
         surroundings=surroundings,
         shut_down_timeout_seconds=20,
     )

@@ -104,11 +104,15 @@ def test_daemon_settings_beside_the_mirror(network: TinyNetwork, node: NodeSpec)
     assert BRIDGE_ADDRESS in network.ssh(node, "sudo docker info")
 
 
-def test_stop_and_start_keep_the_disk(driver: MachineDriver, network: TinyNetwork, node: NodeSpec) -> None:
+def test_stop_and_start_keep_the_disk(
+    driver: MachineDriver, network: TinyNetwork, node: NodeSpec, power_losses: list[str]
+) -> None:
+    assert power_losses == []
     network.ssh(node, "sudo touch /root/kept; sudo docker images -q | wc -l")
     before = boot_id(network, node)
     driver.shut_down(node.instance_id)
     assert not driver.is_on(node.instance_id)
+    assert power_losses == [node.instance_id]
     assert "Powering off" in driver.console_output(node.instance_id)
     with pytest.raises(LabError, match="is off"):
         driver.reboot(node.instance_id)
@@ -119,7 +123,10 @@ def test_stop_and_start_keep_the_disk(driver: MachineDriver, network: TinyNetwor
     assert "busybox" in network.ssh(node, "sudo docker images")
 
 
-def test_reboots_from_outside_and_from_inside(driver: MachineDriver, network: TinyNetwork, node: NodeSpec) -> None:
+def test_reboots_from_outside_and_from_inside(
+    driver: MachineDriver, network: TinyNetwork, node: NodeSpec, power_losses: list[str]
+) -> None:
+    power_losses.clear()
     first = boot_id(network, node)
     driver.reboot(node.instance_id)
     network.await_ssh(node)
@@ -137,12 +144,16 @@ def test_reboots_from_outside_and_from_inside(driver: MachineDriver, network: Ti
     network.ssh(node, "sudo test -f /root/kept")
 
 
-def test_power_cut_and_power_on(driver: MachineDriver, network: TinyNetwork, node: NodeSpec) -> None:
+def test_power_cut_and_power_on(
+    driver: MachineDriver, network: TinyNetwork, node: NodeSpec, power_losses: list[str]
+) -> None:
+    assert power_losses == []
     network.ssh(node, "sudo sh -c 'echo synced >/root/synced; sync'")
     started = time.monotonic()
     driver.power_cut(node.instance_id)
     assert time.monotonic() - started < 3
     assert not driver.is_on(node.instance_id)
+    assert power_losses == [node.instance_id]
     assert "in" not in network.ssh(node, "echo in", check=False).split()
     driver.power_on(node)
     network.await_ssh(node)

@@ -6,25 +6,30 @@ made from, and kept in the user's cache as a flat repository. A plain HTTP serve
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import shutil
+import socket
+import socketserver
 import tempfile
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from dockeree.lab.nodes.machines import recipe
-from dockeree.lab.nodes.machines.cgroups import Cgroup
 from dockeree.lab.nodes.machines.host import run
 from dockeree.lab.nodes.machines.image import Say, ensure_image
 from dockeree.lab.nodes.machines.layer import new_layer, run_in_layer
-from dockeree.lab.nodes.machines.leftovers import lab_cgroup
-from dockeree.lab.nodes.machines.service import NamespaceService
-from dockeree.lab.nodes.machines.small_images import busybox_path
-from dockeree.lab.settings import LabSettings, cache_dir
+from dockeree.lab.settings import cache_dir
 from dockeree.lab.world import LabError
 
-PORT = 8080
+logger = logging.getLogger(__name__)
+
 PACKAGES = ("docker.io", "python3-boto3")
 """What the boot script installs on Ubuntu and Debian."""
 
@@ -34,32 +39,62 @@ apt-get -q -y --no-install-recommends --download-only install "$@"
 """
 
 
-class AptRepository:
-    """The repository of one lab, inside a namespace."""
+class PackageRepository:
+    """The repository of one lab: a thread of the lab's process, on a socket that was opened in the lab's network."""
 
-    def __init__(self, settings: LabSettings, *, namespace: str, address: str, port: int = PORT) -> None:
-        self.url = f"http://{address}:{port}"
-        """For Surroundings.apt_url."""
-        busybox = busybox_path()
-        if busybox is None:
-            raise LabError("No statically linked busybox on this host (apt-get install busybox-static)")
-        self._service = NamespaceService(
-            name="The apt repository",
-            command=[busybox, "httpd", "-f", "-p", f"{address}:{port}", "-h", str(repository_dir())],
-            namespace=namespace,
-            port=port,
-            cgroup=Cgroup(f"{lab_cgroup(settings).name}/apt-repository"),
-            log=settings.runtime_dir / "apt-repository.log",
-        )
+    def __init__(
+        self, listening: socket.socket, say: Say = lambda text: None, packages: tuple[str, ...] = PACKAGES
+    ) -> None:
+        """`listening` is closed with the repository. What is missing is downloaded when the first node asks: a lab
+        without bare nodes never does."""
+        self._packages = packages
+        self._say = say
+        self._server = _Server(listening, functools.partial(_Handler, self._folder))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="apt repository", daemon=True)
 
     def start(self) -> None:
-        """Serve the packages (`ensure_packages` before); returns when it listens. Raises LabError."""
-        repository_dir().mkdir(parents=True, exist_ok=True)
-        self._service.start()
+        """Serve from now on."""
+        self._thread.start()
 
     def close(self) -> None:
-        """Stop serving. The packages stay in the cache."""
-        self._service.close()
+        """Stop serving and close the socket. The packages stay in the cache."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+    def _folder(self) -> Path:
+        return ensure_packages(self._packages, self._say)
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket, handler: Callable[..., BaseHTTPRequestHandler]) -> None:
+        super().__init__(listening.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, folder: Callable[[], Path], *others: Any, **named: Any) -> None:
+        self._folder = folder
+        super().__init__(*others, **named)
+
+    def do_GET(self) -> None:
+        """Answer with a file of the repository; 503 and the reason when it could not be made."""
+        try:
+            self.directory = str(self._folder())
+        except LabError as error:
+            logger.error("the packages of bare nodes: %s", error)
+            self.send_error(503, explain=str(error))
+            return
+        super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are of no interest."""
+        logger.debug(format, *args)
 
 
 def repository_dir(packages: tuple[str, ...] = PACKAGES) -> Path:
@@ -87,8 +122,6 @@ def ensure_packages(packages: tuple[str, ...] = PACKAGES, say: Say = lambda text
             repository = folder / "repository"
             repository.mkdir(mode=0o755)
             _write_repository(sorted(layer.upper.glob("var/cache/apt/archives/*.deb")), repository)
-            # An empty folder may be there already: a lab that only serves it.
-            shutil.rmtree(place, ignore_errors=True)
             repository.rename(place)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

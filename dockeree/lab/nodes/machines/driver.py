@@ -35,19 +35,19 @@ class MachineDriver:
         settings: LabSettings,
         *,
         namespace_of: Callable[[str], str],
-        renewed_namespace_of: Callable[[str], str] | None = None,
         resolver_of: Callable[[NodeSpec], str],
+        power_lost: Callable[[str], None] = lambda instance_id: None,
         surroundings: Surroundings,
         say: Say = lambda text: None,
         shut_down_timeout_seconds: float = SHUT_DOWN_TIMEOUT_SECONDS,
     ) -> None:
-        """`namespace_of(instance_id)` names the network namespace of an instance's first boot, made before `launch`;
-        `renewed_namespace_of(instance_id)` that of each later boot, of start and reboot: a machine that starts has no
-        bridges and rules of the engine that ran before (None: the same namespace again).
-        `resolver_of(spec)` is the address of the VPC's resolver."""
+        """`namespace_of(instance_id)` names the network namespace of an instance. It is asked before each boot, of
+        start and reboot too, and may make a fresh one: the bridges and rules of the engine that ran before are gone
+        then. `resolver_of(spec)` is the address of the VPC's resolver. `power_lost(instance_id)` is called when a node
+        is off, and before the end at a power cut."""
         self._settings = settings
         self._namespace_of = namespace_of
-        self._renewed_namespace_of = renewed_namespace_of or namespace_of
+        self._power_lost = power_lost
         self._resolver_of = resolver_of
         self._surroundings = surroundings
         self._say = say
@@ -69,6 +69,7 @@ class MachineDriver:
                 machine=f"{self._settings.tag}-{spec.instance_id}",
                 hostname=spec.hostname,
                 namespace=functools.partial(self._namespace, spec.instance_id),
+                power_lost=functools.partial(self._power_lost, spec.instance_id),
                 layers=image.layers,
                 disk=disk,
                 cgroup=Cgroup(f"{lab_cgroup(self._settings).name}/{spec.instance_id}"),
@@ -100,7 +101,7 @@ class MachineDriver:
             node = self._nodes.pop(instance_id, None)
         if node is None:
             return
-        node.power_cut()
+        node.end()
         node.cgroup.remove()
         node.disk.delete()
         node.console_file.unlink(missing_ok=True)
@@ -127,7 +128,7 @@ class MachineDriver:
             nodes = list(self._nodes.values())
             self._nodes.clear()
         try:
-            await_off(nodes, Node.power_cut)
+            await_off(nodes, Node.end)
         finally:
             remove_machines(self._settings)
             self._held.close()
@@ -139,8 +140,8 @@ class MachineDriver:
             raise LabError(f"{instance_id} has no node")
         return node
 
-    def _namespace(self, instance_id: str, boots: int) -> str:
-        namespace = (self._renewed_namespace_of if boots else self._namespace_of)(instance_id)
+    def _namespace(self, instance_id: str) -> str:
+        namespace = self._namespace_of(instance_id)
         if not Path("/run/netns", namespace).exists():
             raise LabError(f"The network namespace {namespace} of {instance_id} is not there")
         return namespace

@@ -42,16 +42,20 @@ class Node:
         *,
         machine: str,
         hostname: str,
-        namespace: Callable[[int], str],
+        namespace: Callable[[], str],
+        power_lost: Callable[[], None],
         layers: tuple[Path, ...],
         disk: NodeDisk,
         cgroup: Cgroup,
         console_file: Path,
     ) -> None:
-        """`namespace(boots)` names the network namespace of the next boot, after `boots` of them. Raises LabError."""
+        """`namespace()` names the network namespace, asked before each boot (raises LabError); `power_lost()` is told
+        when the node has no power any more, and at a power cut before its processes end: their last packets too are
+        lost then."""
         self.machine = machine
         self.hostname = hostname
         self._namespace = namespace
+        self._power_lost = power_lost
         self.layers = layers
         self.disk = disk
         self.cgroup = cgroup
@@ -64,6 +68,8 @@ class Node:
         self._boots = 0
         self._power_wanted = False
         self._boot_again = False
+        self._is_plugged_in = False
+        """Until the end of this boot has been told."""
 
     def is_on(self) -> bool:
         """Whether the node has power; a reboot does not interrupt it."""
@@ -85,7 +91,7 @@ class Node:
                 if self._process is not None:
                     return
                 self._power_wanted = True
-            self._boot(self._namespace(self._boots))
+            self._boot(self._namespace())
             self._await_leader()
 
     def shut_down(self, timeout_seconds: float) -> None:
@@ -117,10 +123,16 @@ class Node:
             self._await_leader()
 
     def power_cut(self) -> None:
-        """End every process of the node at once, and return when none is left."""
+        """Take the node off the network, then end every process at once, and return when none is left."""
+        with self._orders:
+            self._tell_power_lost()
+            self.end()
+
+    def end(self) -> None:
+        """End every process at once, and return when none is left. Nobody is told: the node is about to be no more."""
         with self._orders:
             with self._changed:
-                self._power_wanted = False
+                self._power_wanted, self._is_plugged_in = False, False
             deadline = time.monotonic() + START_TIMEOUT_SECONDS
             while self.is_on():
                 # Again and again: the node may have been on its way into a reboot of its own.
@@ -163,7 +175,7 @@ class Node:
         with self._changed:
             self._process = process
             self._boots += 1
-            self._boot_again = False
+            self._boot_again, self._is_plugged_in = False, True
             self._changed.notify_all()
         threading.Thread(target=self._watch, args=(process,), name=f"watch {self.machine}", daemon=True).start()
 
@@ -175,13 +187,25 @@ class Node:
             with self._changed:
                 boots_again = self._power_wanted and (self._boot_again or status == REBOOT_EXIT_STATUS)
             if boots_again:
-                self._boot(self._namespace(self._boots))
+                self._boot(self._namespace())
                 return
         except (LabError, OSError):
             logger.exception("%s could not boot again", self.machine)
+        # Before it counts as off: whoever waits for that may power it on, and plug it in, at once.
+        self._tell_power_lost()
         with self._changed:
             self._process = None
             self._changed.notify_all()
+
+    def _tell_power_lost(self) -> None:
+        """Once a boot."""
+        with self._changed:
+            is_plugged_in, self._is_plugged_in = self._is_plugged_in, False
+        if is_plugged_in:
+            try:
+                self._power_lost()
+            except LabError:
+                logger.exception("%s is still plugged in", self.machine)
 
     def _await_boot_after(self, boots: int, timeout_seconds: float) -> bool:
         with self._changed:
