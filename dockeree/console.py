@@ -64,6 +64,10 @@ class Screen:
         """Write one line of texts and (text, style) pairs. Long lines are left to the terminal, to be copied whole."""
         self.console.print(self.styled(*parts), soft_wrap=True)
 
+    def ask(self, question: str) -> None:
+        """Write a question; the answer is typed behind it."""
+        self.console.print(self.styled((question, "header")), end="", soft_wrap=True)
+
     def styled(self, *parts: str | tuple[str, str]) -> Text:
         """Texts and (text, style) pairs as rich wants them."""
         text = Text()

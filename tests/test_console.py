@@ -31,7 +31,7 @@ def watch(width: int, height: int, *arguments: str, **environment: str) -> Seen:
     """Run the story on a terminal of that size, looking after each read."""
     child = pexpect.spawn(
         sys.executable,
-        [str(HERE / "terminal_story.py"), *arguments],
+        [str(HERE / "support" / "terminal_story.py"), *arguments],
         dimensions=(height, width),
         env=os.environ
         | {"PYTHONPATH": str(HERE.parent), "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}

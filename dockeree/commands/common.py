@@ -32,8 +32,8 @@ EXIT_INTERRUPTED = 130
 
 
 def config_location(session: Session) -> Path | Literal["-"]:
-    """Where the configuration is: -c, else config.yaml in this folder; nothing else is looked for."""
-    chosen = session.config_path or DEFAULT_CONFIG
+    """Where the configuration is: -c, else config.yaml in this folder; outside of the lab, nothing else."""
+    chosen = session.config_path or session.example_config or DEFAULT_CONFIG
     return "-" if chosen == "-" else Path(chosen)
 
 
@@ -162,6 +162,11 @@ def console_fingerprints(aws: Aws, instance_id: str) -> frozenset[str]:
     return fingerprints_in(console_output(aws, instance_id))
 
 
+def key_path(config: Config, state: State) -> Path:
+    """The private key: the operator's own where one is configured, else the cluster's."""
+    return Path(config.ssh.key).expanduser() if config.ssh.key else state.ssh_key_path
+
+
 def ssh_port(config: Config) -> int:
     """sshd's port on the nodes. Raises UsageError when DOCKEREE_SSH_PORT is no port."""
     given = os.environ.get("DOCKEREE_SSH_PORT")
@@ -199,16 +204,25 @@ def _leave(session: Session) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
-def confirm_by_name(session: Session, screen: Screen, name: str) -> None:
-    """Have the cluster's name typed.
+def check_confirmation(session: Session, name: str, confirmed: str | None) -> None:
+    """Whether the cluster's name was given, or can be asked for.
 
-    Raises UsageError when another is typed, or nobody can be asked.
+    Raises UsageError when another was given, or nobody can be asked.
     """
-    if session.no_input or not sys.stdin.isatty():
+    if confirmed is not None and confirmed != name:
+        raise UsageError(f"--confirm {confirmed} is not {name}: nothing was touched")
+    if confirmed is None and (session.no_input or not sys.stdin.isatty()):
         raise UsageError(
             f"{session.command} asks for the cluster's name, and nobody can be asked here", f"Add --confirm {name}"
         )
-    screen.console.print(f"This cannot be undone. Type {name} to continue: ", end="")
+
+
+def ask_for_name(name: str) -> None:
+    """Have the cluster's name typed.
+
+    Raises UsageError when another is typed.
+    """
+    Screen(sys.stderr).ask(f"This cannot be undone. Type {name} to continue: ")
     typed = sys.stdin.readline().strip()
     if typed != name:
         raise UsageError(f"{typed!r} is not {name}: nothing was touched")

@@ -42,6 +42,8 @@ def replace_environment(environment: dict[str, str]) -> None:
         if name in OPERATORS_OWN or name.startswith("AWS_ENDPOINT_URL"):
             del os.environ[name]
     os.environ.update(environment)
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy of the operator's would be asked for this machine's own address
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
@@ -50,7 +52,7 @@ def use_example_configuration(session: Session) -> None:
     example = Path(dockeree.__file__).resolve().parent.parent / "config.example.yaml"
     if session.config_path is None and not Path(DEFAULT_CONFIG).exists() and example.exists():
         _say(f"no {DEFAULT_CONFIG} here: using {example}")
-        session.config_path = str(example)
+        session.example_config = str(example)
 
 
 def _say(text: str) -> None:

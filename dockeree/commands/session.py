@@ -22,6 +22,9 @@ class Session:
     """The options of every command as given, and the run's report, log and interruption."""
 
     config_path: str | None = None
+    """-c as given."""
+    example_config: str | None = None
+    """What stands in where neither -c nor config.yaml is there: in the lab, the example of the checkout."""
     profile: str | None = None
     region: str | None = None
     no_input: bool = False
@@ -42,3 +45,10 @@ class Session:
     def command_line(self) -> str:
         """What was typed, to be typed again."""
         return shlex.join(("dockeree", *self.arguments))
+
+    def next_command(self, words: str) -> str:
+        """`dockeree WORDS` with the options that lead to the same cluster."""
+        options = ["--lab"] if self.in_lab else []
+        for option, value in (("-c", self.config_path), ("--profile", self.profile), ("--region", self.region)):
+            options += [option, value] if value else []
+        return " ".join(filter(None, ("dockeree", shlex.join(options), words)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from dockeree.commands.durations import Duration
 from dockeree.commands.group import ClusterCommand
 from dockeree.commands.session import Session
 
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
 EXIT_NOT_HEALTHY = 3
 WAIT_INTERVAL_SECONDS = 5.0
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
-
-
-class Duration(click.ParamType[float]):
-    """`90`, `90s`, `10m`, `1h30m`: seconds."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The duration in seconds."""
-        if isinstance(value, float):
-            return value
-        match = _DURATION.fullmatch(str(value).strip())
-        if not match or not any(match.groups()):
-            self.fail(f"{value!r} is no duration such as 90s, 10m or 1h30m", param, ctx)
-        hours, minutes, seconds = (int(group or 0) for group in match.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
 
 
 @click.command(
