@@ -30,7 +30,11 @@ def configure_moto() -> None:
 
 def empty_account() -> None:
     """Forget every resource of every service and region, and let calls pass unchecked until `enforce_iam`."""
+    services = list(BackendDict._instances)
     BackendDict.reset()
+    for service in services:
+        # Resetting one service makes another's backend anew (Auto Scaling: EC2's), before the behaviours are there.
+        service.clear()
     reset_model_data()
     allow_everyone()
 
