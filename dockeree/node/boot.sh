@@ -16,7 +16,7 @@ ENGINE_SECONDS=120
 say() { echo "dockeree-boot: $*"; }
 fail() {
     trap - ERR
-    say "FAILED: $*"
+    say "FAILED: $*" >&2
     exit 1
 }
 trap 'fail "line $LINENO: \`$BASH_COMMAND\` ended with $?"' ERR
