@@ -74,6 +74,8 @@ class Interface:
     private_ip: str
     public_ip: str | None
     group_ids: tuple[str, ...]
+    mac: str | None = None
+    """As the API and the metadata tell it; None leaves it to the network."""
 
 
 @dataclass(frozen=True)

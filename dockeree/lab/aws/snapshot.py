@@ -126,4 +126,5 @@ def instance_interface(instance: Any) -> Interface:
         private_ip=nic.private_ip_address,
         public_ip=nic.public_ip,
         group_ids=tuple(sorted(group.id for group in nic.group_set)),
+        mac=nic.mac_address,
     )

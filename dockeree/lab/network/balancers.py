@@ -32,9 +32,7 @@ class Balancers:
             if proxy is None:
                 namespace = addresses.balancer_namespace(self._tag, balancer.arn)
                 proxy = self._proxies[balancer.arn] = Proxy(namespace, view, self._time_scale)
-                proxy.update(view)
-            elif proxy.view != view:
-                proxy.update(view)
+            proxy.update(view)
 
     async def stop(self) -> None:
         """Stop all."""

@@ -98,22 +98,28 @@ class _VpcRuleset:
         return self.combinations.setdefault(groups, len(self.combinations))
 
     def _verdict_maps(self) -> list[str]:
-        incoming, outgoing = [], []
-        for instance in self.instances:
-            address, number = instance.interface.private_ip, self._combination(instance.interface)
-            incoming.append(f"{address} : goto in_{number}")
-            outgoing.append(f"{address} : goto out_{number}")
+        incoming = {i.interface.private_ip: f"goto in_{self._combination(i.interface)}" for i in self.instances}
+        outgoing = {i.private_ip: f"goto out_{self._combination(i)}" for i in self._interfaces()}
         for balancer in self.balancers:
+            serves = balancer.active and balancer.listeners
             for interface in balancer.interfaces:
-                outgoing.append(f"{interface.private_ip} : goto out_{self._combination(interface)}")
-                incoming.append(
-                    f"{interface.private_ip} : goto listeners_{_identifier(interface.id)}"
-                    if balancer.active and balancer.listeners
-                    else f"{interface.private_ip} : drop"
-                )
+                verdict = f"goto listeners_{_identifier(interface.id)}" if serves else "drop"
+                incoming[interface.private_ip] = verdict
         return [
-            *_block("map incoming", ["type ipv4_addr : verdict", *_elements(incoming)]),
-            *_block("map outgoing", ["type ipv4_addr : verdict", *_elements(outgoing)]),
+            *_block(
+                "map incoming",
+                [
+                    "type ipv4_addr : verdict",
+                    *_elements(f"{address} : {verdict}" for address, verdict in incoming.items()),
+                ],
+            ),
+            *_block(
+                "map outgoing",
+                [
+                    "type ipv4_addr : verdict",
+                    *_elements(f"{address} : {verdict}" for address, verdict in outgoing.items()),
+                ],
+            ),
         ]
 
     def _sets(self) -> list[str]:

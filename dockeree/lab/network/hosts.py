@@ -56,5 +56,5 @@ def set_host_names(tag: str, names: Iterable[tuple[str, str]], path: Path = HOST
 
 def remove_host_names(tag: str, path: Path = HOSTS_FILE) -> None:
     """Take the lab's block away. A file without one is left untouched. Raises OSError."""
-    if path.exists():
+    if path.exists() and f"# dockeree lab {tag}: begin" in path.read_text(errors="replace"):
         _rewrite(path, tag, ())

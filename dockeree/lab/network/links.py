@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dockeree.lab.network import addresses, namespaces
 from dockeree.lab.network.plan import Plan, Port
+from dockeree.lab.world import LabError
 
 # Spelled out for every namespace, because a new one inherits the host's own settings.
 _ROUTER_SYSCTLS = [
@@ -112,14 +113,16 @@ class Links:
         self._load_rulesets(plan)
         for interface_id, port in plan.ports.items():
             if interface_id not in self._ports:
-                self._add_port(port)
+                self._add_port_or_nothing(port)
         self._add_public_routes(plan)
 
     def renew_port(self, interface_id: str) -> None:
-        """Replace an instance's namespace by an empty one, cabled like the old."""
-        port = self._ports[interface_id]
+        """Replace an instance's namespace by an empty one, cabled like the old. Raises LabError."""
+        port = self._ports.get(interface_id)
+        if port is None:
+            raise LabError(f"network interface {interface_id} is not there yet")
         self._remove_port(port)
-        self._add_port(port)
+        self._add_port_or_nothing(port)
 
     def _vpc_namespace(self, vpc_id: str) -> str:
         return addresses.vpc_namespace(self.tag, vpc_id)
@@ -216,6 +219,15 @@ class Links:
         )
         self._public_routes |= missing
 
+    def _add_port_or_nothing(self, port: Port) -> None:
+        try:
+            self._add_port(port)
+        except LabError:
+            namespaces.delete_link(self._vpc_namespace(port.vpc_id), addresses.port_link(port.interface_id))
+            if not port.source_routed:
+                namespaces.delete([port.namespace])
+            raise
+
     def _add_port(self, port: Port) -> None:
         vpc, cable = self._vpc_namespace(port.vpc_id), addresses.port_link(port.interface_id)
         namespaces.delete_link(vpc, cable)
@@ -228,7 +240,7 @@ class Links:
             [
                 f"link add {cable} type veth peer name {port.link} address {port.mac} netns {port.namespace}",
                 f"link set {cable} up",
-                f"route add {port.address}/32 dev {cable}",
+                f"route replace {port.address}/32 dev {cable}",
             ],
             vpc,
         )

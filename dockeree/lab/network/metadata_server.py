@@ -90,9 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         metadata = self._metadata()
         if metadata is None:
             return
-        # The answer lives this many hops, and so does the rest of this connection: no second request on it.
+        # The answer lives this many hops: a container behind the node's bridge is one hop further than the node.
         self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, metadata.hop_limit)
-        self.close_connection = True
         if self.path.partition("?")[0] != "/latest/api/token":
             self._answer(HTTPStatus.NOT_FOUND)
             return
@@ -134,10 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "application/octet-stream" if isinstance(content, bytes) else "text/plain"
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
-        if self.close_connection or status != HTTPStatus.OK:
-            # What an error leaves unread would be taken for the next request.
-            self.close_connection = True
-            self.send_header("Connection", "close")
+        # As EC2's: one answer a connection. So none holds a thread for longer than its request takes.
+        self.close_connection = True
+        self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

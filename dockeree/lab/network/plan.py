@@ -59,7 +59,7 @@ def _port(interface: Interface, subnet: Subnet, namespace: str, *, of_balancer: 
         address=interface.private_ip,
         prefix_length=32 if of_balancer else IPv4Network(subnet.cidr).prefixlen,
         gateway=addresses.subnet_gateway(subnet.cidr),
-        mac=addresses.mac_address(interface.id),
+        mac=interface.mac or addresses.mac_address(interface.id),
         source_routed=of_balancer,
     )
 

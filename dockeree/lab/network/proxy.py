@@ -84,6 +84,7 @@ class Proxy:
         return [
             _Door(listener.arn, interface.id, interface.private_ip, listener.port)
             for listener in balancer.listeners
+            if listener.protocol == "TCP"
             for interface in balancer.interfaces
         ]
 

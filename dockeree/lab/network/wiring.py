@@ -20,7 +20,7 @@ from dockeree.lab.network.plan import Plan, make_plan
 from dockeree.lab.network.resolver import PORT as RESOLVER_PORT
 from dockeree.lab.network.resolver import Resolver
 from dockeree.lab.settings import LabSettings
-from dockeree.lab.world import LabError, Region, Snapshot, Target, TargetHealth
+from dockeree.lab.world import InstanceNetwork, LabError, Region, Snapshot, Target, TargetHealth
 
 
 class MachineWiring:
@@ -105,11 +105,16 @@ class MachineWiring:
         connections of the boot before. The node is off when this is called; afterwards it is plugged in.
         Raises LabError."""
         with self._lock:
-            self.node_namespace(instance_id)
             self.plug(instance_id)
-            interface_id = next(i.interface.id for i in self._snapshot.instances if i.instance_id == instance_id)
-            self._links.renew_port(interface_id)
+            self._links.renew_port(self._instance(instance_id).interface.id)
         return self.node_namespace(instance_id)
+
+    def resolver_of(self, instance_id: str) -> str:
+        """The address of the resolver that an instance uses: its VPC's base address + 2. Raises LabError."""
+        with self._lock:
+            subnet_id = self._instance(instance_id).interface.subnet_id
+            vpc_id = next(subnet.vpc_id for subnet in self._snapshot.subnets if subnet.id == subnet_id)
+            return addresses.vpc_resolver(next(vpc.cidr for vpc in self._snapshot.vpcs if vpc.id == vpc_id))
 
     def unplug(self, instance_id: str) -> None:
         """Let nothing from or to an instance pass any more, not even a refusal: a power cut."""
@@ -134,8 +139,16 @@ class MachineWiring:
 
     # --
 
+    def _instance(self, instance_id: str) -> InstanceNetwork:
+        found = [entry for entry in self._snapshot.instances if entry.instance_id == instance_id]
+        if not found:
+            raise LabError(f"{instance_id} has no network yet")
+        return found[0]
+
     def _set_power(self, without_power: frozenset[str]) -> None:
         with self._lock:
+            if without_power == self._without_power:
+                return
             self._without_power = without_power
             self._links.add(make_plan(self._snapshot, self.tag, without_power))
 
@@ -171,12 +184,16 @@ class MachineWiring:
             resolver_address = addresses.vpc_resolver(cidr)
             resolver = Resolver(functools.partial(self._names_of, vpc_id))
             metadata = MetadataServer(vpc_id, lambda: self.region)
+            try:
+                await resolver.start(
+                    namespaces.datagram_socket(namespace, resolver_address, RESOLVER_PORT),
+                    namespaces.listening_socket(namespace, resolver_address, RESOLVER_PORT),
+                )
+                await metadata.start(namespaces.listening_socket(namespace, addresses.METADATA_ADDRESS, METADATA_PORT))
+            except OSError as error:
+                await resolver.stop()
+                raise LabError(f"resolver and metadata service of {vpc_id} could not listen: {error}") from error
             self._servers[vpc_id] = (resolver, metadata)
-            await resolver.start(
-                namespaces.datagram_socket(namespace, resolver_address, RESOLVER_PORT),
-                namespaces.listening_socket(namespace, resolver_address, RESOLVER_PORT),
-            )
-            await metadata.start(namespaces.listening_socket(namespace, addresses.METADATA_ADDRESS, METADATA_PORT))
 
     async def _stop_servers(self, vpc_ids: set[str]) -> None:
         for vpc_id in vpc_ids & self._servers.keys():

@@ -185,6 +185,41 @@ def test_fails_open_when_nobody_is_healthy(world: World) -> None:
     assert world.who_answers(30) == {world.first.instance_id, world.second.instance_id}
 
 
+def test_flows_to_a_target_that_turned_unhealthy_are_reset_unless_all_are(world: World) -> None:
+    """The check has a port of its own, so that a target can fail it while its traffic port still works."""
+    targets = world.snapshot.target_groups[0].targets
+    world.change(
+        security_groups=(
+            group("sg-node", tcp(8000, groups=("sg-lb",)), tcp(8999, groups=("sg-lb",))),
+            group("sg-lb", tcp(443, cidrs=ANYWHERE)),
+        ),
+        target_groups=(target_group(*targets, check=replace(TCP_CHECK, port=8999)),),
+    )
+    checked = {}
+    for instance in (world.first, world.second):
+        world.serve(instance)
+        checked[instance.instance_id] = world.net.serve(instance, 8999)
+    for instance in (world.first, world.second):
+        world.await_state(instance, "healthy")
+    flows: dict[str, socket.socket] = {}
+    while len(flows) < 2:
+        connection = world.connect()
+        name = connection.makefile().readline().split()[0]
+        if name in flows:
+            connection.close()
+        else:
+            flows[name] = connection
+    one, two = world.first.instance_id, world.second.instance_id
+    with flows[one], flows[two]:
+        world.net.end(checked[one])
+        with pytest.raises(ConnectionResetError):
+            flows[one].recv(1)
+        world.net.end(checked[two])  # Nobody is left: fail open.
+        world.await_state(world.second, "unhealthy Target.FailedHealthChecks")
+        flows[two].sendall(b"still here\n")
+        assert flows[two].recv(99) == b"STILL HERE\n"
+
+
 def test_a_draining_target_keeps_its_flows_until_the_delay_is_over(world: World) -> None:
     world.serve(world.first)
     world.await_state(world.first, "healthy")

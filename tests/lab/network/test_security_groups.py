@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import replace
 
 import pytest
 from support.lab_network import ANYWHERE, Net, group, tcp, vpc_parts, with_parts
 
-from dockeree.lab.world import Rule, Snapshot
+from dockeree.lab.network.addresses import mac_address
+from dockeree.lab.world import LabError, Rule, Snapshot
 
 pytestmark = pytest.mark.machines
 
@@ -230,6 +232,109 @@ def test_a_node_cannot_send_from_another_address(net: Net) -> None:
         results.append(process.stdout.readline().strip())
         net.end(process)
     assert results == ["nothing", "10.32.0.7"]
+
+
+def test_rules_of_every_kind_are_understood(net: Net) -> None:
+    odd = (
+        Rule("50", None, None, ANYWHERE),
+        Rule("icmp", -1, -1, ANYWHERE),
+        Rule("icmp", 8, -1, ANYWHERE),
+        Rule("icmp", 3, 4, ANYWHERE),
+        Rule("17", 4789, 4789, ("10.32.0.0/16", "10.32.0.0/24", "10.32.0.7/24")),
+        Rule("6", 0, 65535, (), ("sg-odd", "sg-unknown")),
+        Rule("tcp", 8000, 8010, ("::/0",)),
+        Rule("58", None, None, ("::/0",)),
+        Rule("tcp", 22, 22),
+    )
+    server, client = net.instance(5, ("sg-odd",)), net.instance(6, ("sg-other",))
+    world = with_parts(
+        vpc_parts(), security_groups=(group("sg-odd", *odd, egress=odd), group("sg-other")), instances=(server, client)
+    )
+    net.wiring.apply(world)
+    net.serve(server, 8000)
+    assert net.ask(client, "10.32.0.5", 8000) == "timeout"  # An IPv6 range admits no IPv4 client.
+    range_of_ports = group("sg-odd", Rule("tcp", 7990, 8010, ("10.32.0.0/24",)))
+    net.wiring.apply(with_parts(world, security_groups=(range_of_ports, group("sg-other"))))
+    assert net.ask(client, "10.32.0.5", 8000) == f"{server.instance_id} 10.32.0.6"
+
+
+def test_groups_of_an_interface_add_up(net: Net) -> None:
+    server, client = net.instance(5, ("sg-a", "sg-b")), net.instance(6, ("sg-c",))
+    groups = (group("sg-a", tcp(8000, groups=("sg-c",))), group("sg-b", tcp(8001, groups=("sg-c",))), group("sg-c"))
+    net.wiring.apply(with_parts(vpc_parts(), security_groups=groups, instances=(server, client)))
+    net.serve(server, 8000)
+    net.serve(server, 8001)
+    net.serve(server, 8002)
+    answers = [net.ask(client, "10.32.0.5", port) for port in (8000, 8001, 8002)]
+    assert answers == [f"{server.instance_id} 10.32.0.6"] * 2 + ["timeout"]
+
+
+def test_an_established_connection_outlives_its_rule_but_not_its_address(net: Net) -> None:
+    server = net.instance(5, ("sg-all",))
+    world = with_parts(vpc_parts(), security_groups=(group("sg-all", tcp(8000, cidrs=ANYWHERE)),), instances=(server,))
+    net.wiring.apply(world)
+    echo = (
+        "import socket, sys; l = socket.create_server(('', 8000)); print('ready', flush=True); c, _ = l.accept()\n"
+        "while part := c.recv(99): c.sendall(part)"
+    )
+    net.start(net.node(server), echo)
+    with socket.create_connection((net.public(25), 8000), 3) as connection:
+        connection.settimeout(1)
+        connection.sendall(b"one")
+        assert connection.recv(9) == b"one"
+        world = with_parts(world, security_groups=(group("sg-all"),))
+        net.wiring.apply(world)
+        connection.sendall(b"two")
+        assert connection.recv(9) == b"two"
+        moved = replace(server, interface=replace(server.interface, public_ip=net.public(99)))
+        net.wiring.apply(with_parts(world, instances=(moved,)))
+        connection.sendall(b"three")
+        with pytest.raises(TimeoutError):
+            connection.recv(9)
+
+
+def test_the_api_tells_the_mac_address_where_it_has_one(net: Net) -> None:
+    own, derived = net.instance(5, ("sg-all",)), net.instance(6, ("sg-all",))
+    own = replace(own, interface=replace(own.interface, mac="02:00:00:12:34:56"))
+    net.wiring.apply(with_parts(vpc_parts(), security_groups=(group("sg-all"),), instances=(own, derived)))
+    assert net.run(net.node(own), "cat", "/sys/class/net/eth0/address") == "02:00:00:12:34:56"
+    found = net.run(net.node(derived), "cat", "/sys/class/net/eth0/address")
+    assert found == mac_address(derived.interface.id)
+
+
+def test_a_failed_apply_can_be_repeated(net: Net) -> None:
+    server, client = net.instance(5, ("sg-all",)), net.instance(6, ("sg-all",))
+    groups = (group("sg-all", Rule("-1", None, None, ANYWHERE)),)
+    good = with_parts(vpc_parts(), security_groups=groups, instances=(server, client))
+    broken = replace(server, interface=replace(server.interface, mac="broken"))
+    with pytest.raises(LabError, match="broken"):
+        net.wiring.apply(with_parts(good, instances=(client, broken)))
+    with pytest.raises(LabError, match="no network"):
+        net.wiring.node_namespace(server.instance_id)
+    net.wiring.apply(good)
+    net.serve(server, 8000)
+    assert net.ask(client, "10.32.0.5", 8000) == f"{server.instance_id} 10.32.0.6"
+    assert net.wiring.resolver_of(server.instance_id) == "10.32.0.2"
+
+
+def test_vpcs_gateways_and_subnets_come_and_go(net: Net) -> None:
+    server, client = net.instance(5, ("sg-all",)), net.instance(6, ("sg-all",))
+    groups = (group("sg-all", Rule("-1", None, None, ANYWHERE)),)
+    world = with_parts(vpc_parts(), security_groups=groups, instances=(server, client))
+    net.wiring.apply(world)
+    net.serve(server, 8000)
+    assert net.ask(None, net.public(25), 8000).startswith(server.instance_id)
+    net.wiring.apply(with_parts(world, vpcs=(replace(world.vpcs[0], has_internet_gateway=False),)))
+    assert net.ask(None, net.public(25), 8000) == "timeout"
+    assert net.ask(client, "10.32.0.5", 8000).startswith(server.instance_id)
+    net.wiring.apply(world)
+    assert net.ask(None, net.public(25), 8000).startswith(server.instance_id)
+    net.wiring.apply(Snapshot())
+    left = [line.split()[0] for line in net.run(None, "ip", "netns").splitlines() if net.settings.tag in line]
+    assert left == [net.wiring.router_namespace]
+    net.wiring.apply(world)
+    net.serve(server, 8000)
+    assert net.ask(None, net.public(25), 8000).startswith(server.instance_id)
 
 
 def test_one_more_node_takes_less_than_200_milliseconds(net: Net) -> None:
