@@ -94,7 +94,7 @@ class HttpServer(ThreadedWSGIServer):
     def __init__(self, listening: socket.socket, application: WsgiApplication) -> None:
         host, port = listening.getsockname()[:2]
         self._open: set[socket.socket] = set()
-        self._open_lock = threading.Lock()
+        self._open_changed = threading.Condition()
         super().__init__(host, port, application, KeepAliveHandler, fd=listening.fileno())
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.1}, name=f"lab-api-{host}:{port}", daemon=True
@@ -103,15 +103,16 @@ class HttpServer(ThreadedWSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, to be able to close it."""
-        with self._open_lock:
+        with self._open_changed:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """Forget a connection that has ended."""
-        with self._open_lock:
-            self._open.discard(request)
         super().shutdown_request(request)
+        with self._open_changed:
+            self._open.discard(request)
+            self._open_changed.notify_all()
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
         """A client that went away is no error; anything else belongs into the log, whole."""
@@ -119,11 +120,11 @@ class HttpServer(ThreadedWSGIServer):
         log.log(logging.DEBUG if gone else logging.ERROR, "connection of %s failed", client_address, exc_info=True)
 
     def close(self) -> None:
-        """Stop listening and end every connection."""
+        """Stop listening and end every connection; a call that is being answered has five seconds."""
         self.shutdown()
         self._thread.join(timeout=5)
-        with self._open_lock:
-            still_open = list(self._open)
-        for connection in still_open:
-            with contextlib.suppress(OSError):  # the client closed it first
-                connection.shutdown(socket.SHUT_RDWR)
+        with self._open_changed:
+            for connection in self._open:
+                with contextlib.suppress(OSError):  # the client closed it first
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._open_changed.wait_for(lambda: not self._open, timeout=5)

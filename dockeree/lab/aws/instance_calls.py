@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
@@ -13,7 +14,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import MetadataOptions
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
-from moto.ec2.utils import filter_dict_attribute_mapping, parse_user_data
+from moto.ec2.utils import filter_dict_attribute_mapping
 from moto.elbv2.models import elbv2_backends
 
 from dockeree.lab.aws.core import Lab
@@ -104,7 +105,8 @@ def _install_attributes(lab: Lab) -> None:
                     "IncorrectInstanceState", f"The instance '{instance.id}' is not in the 'stopped' state."
                 )
         if get("UserData.Value") is not None:
-            user_data = parse_user_data(get("UserData.Value"))
+            # moto has decoded it already, and would take it for base64 again.
+            user_data = Base64EncodedString(base64.b64encode(get("UserData.Value")).decode())
             check_user_data(user_data)
             instance.user_data = user_data
             return EmptyResult()

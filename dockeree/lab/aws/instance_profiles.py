@@ -58,5 +58,7 @@ def install(lab: Lab) -> None:
         iam_instance_profile_name: str | None = None,
         iam_instance_profile_arn: str | None = None,
     ) -> Any:
-        find_profile(lab, iam_instance_profile_name, iam_instance_profile_arn)
-        return original(backend, instance_id, iam_instance_profile_name, iam_instance_profile_arn)
+        profile = find_profile(lab, iam_instance_profile_name, iam_instance_profile_arn)
+        association = original(backend, instance_id, iam_instance_profile_name, iam_instance_profile_arn)
+        association.instance.iam_instance_profile["Id"] = profile.id
+        return association

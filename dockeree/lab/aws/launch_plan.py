@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from typing import Any
 
 from moto.core.types import Base64EncodedString
@@ -156,6 +157,19 @@ def choose_groups(backend: Any, arguments: Arguments, subnet: Any) -> list[Any]:
                 f"Security group {group.id} and subnet {subnet.id} belong to different networks.",
             )
     return groups or [backend.get_default_security_group(subnet.vpc_id)]
+
+
+def check_private_address(subnet: Any, private_ip: str | None) -> None:
+    """Refuse an address outside the subnet, one of AWS's own in it, and one in use."""
+    if private_ip is None:
+        return
+    address, first = ipaddress.IPv4Address(private_ip), int(subnet.cidr.network_address)
+    if address not in subnet.cidr:
+        raise InvalidParameterValue(f"Address {private_ip} does not fall within the subnet's address range")
+    if int(address) < first + 4 or address == subnet.cidr.broadcast_address:
+        raise InvalidParameterValue(f"Address {private_ip} is in subnet's reserved address range")
+    if private_ip in subnet._subnet_ips:
+        raise EC2ClientError("InvalidIPAddress.InUse", f"Address {private_ip} is in use.")
 
 
 def check_type(region: str, instance_type: str, zone: str) -> None:

@@ -148,7 +148,8 @@ def _launch(lab: Lab, original: Any, backend: Any, count: int, arguments: dict[s
     devices = launch_plan.block_devices(image, arguments.get("block_device_mappings") or [])
     _check_capacity(lab, subnet.availability_zone, instance_type)
     count = quotas.affordable(backend, instance_type, at_least, count)
-    _check_free_addresses(subnet, count, arguments.get("private_ip"))
+    _check_free_addresses(subnet, count)
+    launch_plan.check_private_address(subnet, arguments.get("private_ip"))
     interface_stays = arguments.pop("interface_stays", False)
     reservation = _launch_in_moto(original, backend, count, image, subnet, groups, instance_type, devices, arguments)
     for instance in reservation.instances:
@@ -170,14 +171,12 @@ def _check_capacity(lab: Lab, zone: str, instance_type: str) -> None:
         )
 
 
-def _check_free_addresses(subnet: Any, count: int, private_ip: str | None) -> None:
+def _check_free_addresses(subnet: Any, count: int) -> None:
     if subnet.cidr.num_addresses - 5 - len(subnet._subnet_ips) < count:
         raise EC2ClientError(
             "InsufficientFreeAddressesInSubnet",
             f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
         )
-    if private_ip in subnet._subnet_ips:
-        raise EC2ClientError("InvalidIPAddress.InUse", f"Address {private_ip} is in use.")
 
 
 def _launch_in_moto(

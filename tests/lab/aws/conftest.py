@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -103,8 +104,18 @@ class RecordingWiring:
         self.applied.append(Snapshot())
 
 
+class Refused(Exception):
+    """A control endpoint's refusal."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+
+
 class Api:
     """The running lab as a test sees it: clients over HTTP, the driver, the network, the control endpoints."""
+
+    Refused = Refused
 
     def __init__(self, time_scale: float) -> None:
         self.driver = RecordingDriver()
@@ -132,9 +143,13 @@ class Api:
         """Ask a control endpoint; JSON where it answers JSON."""
         body = None if data is None else json.dumps(data).encode()
         request = urllib.request.Request(self.url + path, body, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            text = answer.read().decode()
-            return json.loads(text) if answer.headers["Content-Type"] == "application/json" else text
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                text = answer.read().decode()
+                return json.loads(text) if answer.headers["Content-Type"] == "application/json" else text
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self.Refused(error.code, error.read().decode()) from None
 
     def close(self) -> None:
         for client in self._clients:
