@@ -15,6 +15,7 @@ import socketserver
 import tempfile
 import threading
 from collections.abc import Callable
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from dockeree.lab.world import LabError
 
 logger = logging.getLogger(__name__)
 
+FORMAT = 2
+"""Raised when the same packages are laid out otherwise."""
 PACKAGES = ("docker.io", "python3-boto3")
 """What the boot script installs on Ubuntu and Debian."""
 
@@ -99,7 +102,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 def repository_dir(packages: tuple[str, ...] = PACKAGES) -> Path:
     """Where the repository lies, named by what it holds and the image it is made for."""
-    key = hashlib.sha256("\0".join((recipe.packages_key(recipe.BARE), *packages)).encode()).hexdigest()[:12]
+    key = hashlib.sha256("\0".join((str(FORMAT), recipe.packages_key(recipe.BARE), *packages)).encode()).hexdigest()[
+        :12
+    ]
     return cache_dir() / "apt" / key
 
 
@@ -142,6 +147,6 @@ def _write_repository(debs: list[Path], repository: Path) -> None:
     packages = "\n".join(paragraphs).encode()
     (repository / "Packages").write_bytes(packages)
     (repository / "Release").write_text(
-        "Origin: dockeree lab\nLabel: dockeree lab\nSuite: lab\nCodename: lab\n"
+        f"Origin: dockeree lab\nLabel: dockeree lab\nSuite: lab\nCodename: lab\nDate: {formatdate(usegmt=True)}\n"
         f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
     )
