@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from dockeree.lab.world import LabError
@@ -74,17 +75,21 @@ def run_tool(argv: Sequence[str], stdin: str = "") -> str:
     return done.stdout
 
 
-def ip_batch(lines: Iterable[str], namespace: str | None = None) -> None:
+def ip_batch(lines: Sequence[str], namespace: str | None = None) -> None:
     """Give `ip` a batch of commands, in `namespace` or in the calling thread's own. Raises LabError at the first
-    command that fails; what came before it stays done."""
-    text = "\n".join(lines)
-    if not text:
+    command that fails, and names it; what came before it stays done."""
+    if not lines:
         return
-    if namespace is None:
-        run_tool(["ip", "-batch", "-"], text + "\n")
-        return
-    with inside(namespace):
-        run_tool(["ip", "-batch", "-"], text + "\n")
+    with inside(namespace) if namespace else nullcontext():
+        try:
+            run_tool(["ip", "-batch", "-"], "\n".join(lines) + "\n")
+        except LabError as error:
+            failed = re.search(r"Command failed -:(\d+)", str(error))
+            if failed is None:
+                raise
+            command = lines[int(failed[1]) - 1]
+            reason = str(error)[: failed.start()].partition("failed: ")[2].strip()
+            raise LabError(f"`ip {command}` failed in {namespace or 'the host'}: {reason}") from error
 
 
 def load_ruleset(namespace: str, ruleset: str) -> None:

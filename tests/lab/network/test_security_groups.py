@@ -307,7 +307,7 @@ def test_a_failed_apply_can_be_repeated(net: Net) -> None:
     groups = (group("sg-all", Rule("-1", None, None, ANYWHERE)),)
     good = with_parts(vpc_parts(), security_groups=groups, instances=(server, client))
     broken = replace(server, interface=replace(server.interface, mac="broken"))
-    with pytest.raises(LabError, match="broken"):
+    with pytest.raises(LabError, match="address broken"):
         net.wiring.apply(with_parts(good, instances=(client, broken)))
     with pytest.raises(LabError, match="no network"):
         net.wiring.node_namespace(server.instance_id)
