@@ -56,7 +56,7 @@ def machine_parts(settings: LabSettings, stack: ExitStack, say: Callable[[str], 
         settings,
         namespace_of=wiring.renew_namespace,
         power_lost=wiring.unplug,
-        resolver_of=wiring.resolver_of,
+        resolver_of=lambda spec: wiring.resolver_of(spec.instance_id),
         surroundings=Surroundings(
             endpoint_url=f"http://{wiring.service_address}:{API_PORT}",
             registry_url=registry.url,
