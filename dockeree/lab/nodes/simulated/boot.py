@@ -66,16 +66,18 @@ def boot(machine: Machine, host_keys: list[asyncssh.SSHKey]) -> None:
     machine.cloud_init = "running"
 
     def go() -> None:
-        machine.is_booted = True
+        machine.is_booted = not halted.is_set()
 
     machine.site.change(go)
+    if halted.is_set():
+        return
     machine.site.on_booted(machine)
     systemd.boot(machine)
     is_first = machine.is_first_boot
     if is_first:
         machine.is_first_boot = False
         _show_host_keys(machine, host_keys)
-        cloud_init.run(machine, lambda node, line: run_as(node, "root", line))
+        cloud_init.run(machine, halted, lambda node, line: run_as(node, "root", line))
     if halted.is_set():
         return
     cloud_init.finish(machine, is_first_boot=is_first)

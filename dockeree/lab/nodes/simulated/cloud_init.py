@@ -11,6 +11,7 @@ import binascii
 import gzip
 import posixpath
 import shlex
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -56,8 +57,8 @@ class UserDataError(Exception):
     """User data that cloud-init (or its model) does not understand."""
 
 
-def run(machine: Machine, run_line: RunLine) -> None:
-    """Run every stage and set `cloud_init` to done or error."""
+def run(machine: Machine, halted: threading.Event, run_line: RunLine) -> None:
+    """Write the files and run the commands of the user data, until `halted`. What fails is noted on the machine."""
     console(machine, f"Cloud-init v. {VERSION} running 'modules:config'")
     try:
         config = parse(machine.spec.user_data)
@@ -65,11 +66,12 @@ def run(machine: Machine, run_line: RunLine) -> None:
         _set_hostname(machine, config)
         for entry in config.get("write_files") or []:
             _write_file(machine, entry)
+        status = 0
         for command in config.get("runcmd") or []:
             status = _run_command(machine, command, run_line)
-            if machine.halted.is_set():
+            if halted.is_set():
                 return
-        if config.get("runcmd") and status:
+        if status:
             raise UserDataError(
                 "('scripts_user', RuntimeError('Runparts: 1 failures (runcmd) in 1 attempted commands'))"
             )

@@ -27,6 +27,7 @@ OTHER_PORTS = (2222, 2022, 22022, 22222)
 COMMAND_THREADS = 512
 """Commands that run (or wait) at the same time on all nodes together."""
 AUTHORIZED_KEYS = f"/home/{USER}/.ssh/authorized_keys"
+LOSSLESS = "surrogateescape"
 T = TypeVar("T")
 # At INFO asyncssh logs each command line.
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -154,7 +155,9 @@ class SshServers:
             process_factory=lambda process: self._start(machine, process),
             server_host_keys=host_keys,
             server_version="OpenSSH_9.6p1",
-            encoding=None,
+            encoding="utf-8",
+            # Whatever bytes come, they go on unchanged.
+            errors=LOSSLESS,
             reuse_address=True,
             backlog=100,
             login_timeout=60,
@@ -189,12 +192,12 @@ class SshServers:
         while any(self._connections.values()):
             await asyncio.sleep(0)
 
-    def _start(self, machine: Machine, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    def _start(self, machine: Machine, process: asyncssh.SSHServerProcess[str]) -> None:
         task = self._loop.create_task(self._serve(machine, process))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, machine: Machine, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    async def _serve(self, machine: Machine, process: asyncssh.SSHServerProcess[str]) -> None:
         try:
             if process.command is None:
                 await self._interact(machine, process)
@@ -202,7 +205,8 @@ class SshServers:
             command = process.command
 
             def read_stdin() -> bytes:
-                return asyncio.run_coroutine_threadsafe(process.stdin.read(), self._loop).result()
+                text = asyncio.run_coroutine_threadsafe(process.stdin.read(), self._loop).result()
+                return text.encode(errors=LOSSLESS)
 
             await self._finish(
                 machine, process, await self._in_thread(lambda: run_as(machine, USER, command, read_stdin))
@@ -216,29 +220,30 @@ class SshServers:
     async def _in_thread(self, run: Callable[[], Answer]) -> Answer:
         return await self._loop.run_in_executor(self._executor, run)
 
-    async def _finish(self, machine: Machine, process: asyncssh.SSHServerProcess[bytes], answer: Answer) -> None:
+    async def _finish(self, machine: Machine, process: asyncssh.SSHServerProcess[str], answer: Answer) -> None:
         if machine.is_cut:
             # The packets of a dead host do not come, not even to say so.
             await asyncio.Event().wait()
         if answer.is_dropped:
             process.channel.get_connection().abort()
             return
-        process.stdout.write(answer.stdout)
-        process.stderr.write(answer.stderr)
+        process.stdout.write(_text(answer.stdout))
+        process.stderr.write(_text(answer.stderr))
         await process.stdout.drain()
         process.exit(answer.exit_status)
 
-    async def _interact(self, machine: Machine, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    async def _interact(self, machine: Machine, process: asyncssh.SSHServerProcess[str]) -> None:
         """A prompt over the same commands, for a person who logs in."""
         has_terminal = process.term_type is not None
         session = login(machine, USER)
-        process.stdout.write(b"Welcome to Ubuntu 24.04.2 LTS (simulated)\r\n" if has_terminal else b"")
+        process.stdout.write("Welcome to Ubuntu 24.04.2 LTS (simulated)\n" if has_terminal else "")
         while True:
             if has_terminal:
-                process.stdout.write(f"{USER}@{machine.hostname}:{session.folder}$ ".encode())
+                process.stdout.write(f"{USER}@{machine.hostname}:{session.folder}$ ")
             try:
-                line = (await process.stdin.readline()).decode(errors="replace")
+                line = await process.stdin.readline()
             except asyncssh.BreakReceived:
+                process.stdout.write("^C\n")
                 continue
             except asyncssh.TerminalSizeChanged:
                 continue
@@ -249,5 +254,9 @@ class SshServers:
             if answer.is_dropped:
                 process.channel.get_connection().abort()
                 return
-            process.stdout.write(answer.stdout)
-            (process.stdout if has_terminal else process.stderr).write(answer.stderr)
+            process.stdout.write(_text(answer.stdout))
+            (process.stdout if has_terminal else process.stderr).write(_text(answer.stderr))
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors=LOSSLESS)
