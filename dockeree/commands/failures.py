@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dockeree.errors import ConfigError, DockereeError, PreflightError, StepsFailed
+from dockeree.errors import ConfigError, DockereeError, PreflightError, StepsFailed, UsageError
 
 if TYPE_CHECKING:
     from dockeree.commands.session import Session
@@ -25,7 +25,7 @@ def show_error(session: Session, error: DockereeError) -> None:
     if isinstance(error, ConfigError):
         _show_config_error(screen, error)
         return
-    location = _log(session, error) if session.log_file else ""
+    location = "" if isinstance(error, UsageError) else _log(session, error)
     failures: Sequence[BaseException] = [error]
     if isinstance(error, StepsFailed):
         failures = [_named(session, key, failure) for key, failure in error.failures]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from dockeree.console import Screen
@@ -69,8 +70,9 @@ def show_inventory(cluster: Cluster, found: Inventory) -> None:
     identity = cluster.aws.identity()
     screen.line((cluster.name, "header"), f"  {cluster.aws.region}  account {identity.account}  {identity.arn}")
     kinds = ", ".join(f"{count} {_plural(kind, count)}" for kind, count in found.counts.items())
-    removes = f"{kinds}: {len(found.removes)} resources" if found.removes else "the claim of the name"
-    screen.fields([("Removes", removes), ("Keeps", "\n".join(found.keeps) or "nothing")])
+    removes = f"{len(found.removes)} resources: {kinds}" if found.removes else "the claim of the name"
+    wrapped = "\n".join(textwrap.wrap(removes, width=max(40, min(screen.size[0], 100) - 10)))
+    screen.fields([("Removes", wrapped), ("Keeps", "\n".join(found.keeps) or "nothing")])
 
 
 def show_destroyed(session: Session, cluster: Cluster, summary: DestroySummary) -> None:

@@ -39,7 +39,7 @@ EXAMPLES = (
     ("dockeree --lab up", "a whole cluster on this machine"),
     ("dockeree up", "a cluster on AWS, as config.yaml says"),
     ("dockeree status", "what stands, and what is wrong with it"),
-    ("dockeree ssh manager-a -- docker node ls", "one command on a node"),
+    ("dockeree ssh manager-a -- sudo docker node ls", "one command on a node"),
     ("dockeree destroy", "take everything away again"),
 )
 

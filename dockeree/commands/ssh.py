@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     cls=ClusterCommand,
     examples=[
         ("dockeree ssh manager-a", "a shell"),
-        ("dockeree ssh manager-a -- docker node ls", "one command; its exit code is dockeree's"),
+        ("dockeree ssh manager-a -- sudo docker node ls", "one command; its exit code is dockeree's"),
         ("dockeree ssh worker-2 -- sudo journalctl -u docker", "the second worker, by age"),
         ("dockeree ssh i-0abc… -- tar c /etc > etc.tar", "by instance id; binary output arrives as it is"),
     ],

@@ -39,7 +39,8 @@ def _show_verdict(screen: Screen, status: Status) -> None:
         screen.succeed(f"{status.cluster} is healthy: {counts}")
         return
     first, *others = status.problems
-    screen.fail(f"{status.cluster} DEGRADED: {first}")
+    stands = bool(status.managers or status.workers or status.load_balancers)
+    screen.fail(f"{status.cluster} DEGRADED: {first}" if stands else first)
     for problem in others:
         screen.line(f"  {problem}")
 
