@@ -20,7 +20,7 @@ from dockeree.lab.network.plan import Plan, make_plan
 from dockeree.lab.network.resolver import PORT as RESOLVER_PORT
 from dockeree.lab.network.resolver import Resolver
 from dockeree.lab.settings import LabSettings
-from dockeree.lab.world import InstanceNetwork, LabError, NodeSpec, Region, Snapshot, Target, TargetHealth
+from dockeree.lab.world import InstanceNetwork, LabError, Region, Snapshot, Target, TargetHealth
 
 
 class MachineWiring:
@@ -109,12 +109,12 @@ class MachineWiring:
             self._links.renew_port(self._instance(instance_id).interface.id)
         return self.node_namespace(instance_id)
 
-    def resolver_of(self, spec: NodeSpec) -> str:
-        """The address of the resolver that a node uses: its VPC's base address + 2. Raises LabError."""
-        found = [vpc.cidr for vpc in self._snapshot.vpcs if vpc.id == spec.vpc_id]
-        if not found:
-            raise LabError(f"{spec.vpc_id} has no network yet")
-        return addresses.vpc_resolver(found[0])
+    def resolver_of(self, instance_id: str) -> str:
+        """The address of the resolver that an instance uses: its VPC's base address + 2. Raises LabError."""
+        with self._lock:
+            subnet_id = self._instance(instance_id).interface.subnet_id
+            vpc_id = next(subnet.vpc_id for subnet in self._snapshot.subnets if subnet.id == subnet_id)
+            return addresses.vpc_resolver(next(vpc.cidr for vpc in self._snapshot.vpcs if vpc.id == vpc_id))
 
     def unplug(self, instance_id: str) -> None:
         """Let nothing from or to an instance pass any more, not even a refusal: a power cut."""

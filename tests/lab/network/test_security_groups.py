@@ -314,6 +314,7 @@ def test_a_failed_apply_can_be_repeated(net: Net) -> None:
     net.wiring.apply(good)
     net.serve(server, 8000)
     assert net.ask(client, "10.32.0.5", 8000) == f"{server.instance_id} 10.32.0.6"
+    assert net.wiring.resolver_of(server.instance_id) == "10.32.0.2"
 
 
 def test_vpcs_gateways_and_subnets_come_and_go(net: Net) -> None:
