@@ -109,16 +109,9 @@ class Screen:
 class TerminalReport(WorkflowReport):
     """The live picture of a workflow on a terminal."""
 
-    def __init__(
-        self,
-        log_file: LogFile,
-        screen: Screen,
-        clock: Clock = REAL_CLOCK,
-        typical_seconds: float | None = None,
-    ) -> None:
+    def __init__(self, log_file: LogFile, screen: Screen, clock: Clock = REAL_CLOCK) -> None:
         super().__init__(log_file, clock)
         self._screen = screen
-        self._typical_seconds = typical_seconds
         self._live: Live | None = None
         self._live_mutex = threading.Lock()
         self._left_behind: set[str] = set()
@@ -179,7 +172,7 @@ class TerminalReport(WorkflowReport):
     def _frame(self) -> Frame:
         width, height = self._screen.size
         hint = "stopping; Ctrl-C again leaves at once" if self.is_interrupted else "Ctrl-C stops safely"
-        return Frame(width, height, self._screen.symbols, hint, self._typical_seconds)
+        return Frame(width, height, self._screen.symbols, hint, self.typical_seconds)
 
     def _picture(self) -> RenderableType:
         with self.mutex:

@@ -31,6 +31,8 @@ class WorkflowReport:
         self.mutex = threading.RLock()
         self.is_interrupted = False
         self.is_verbose = False
+        self.typical_seconds: float | None = None
+        """What earlier runs took, where it is known."""
 
     def plan(self, steps: list[tuple[str, str, tuple[str, ...]]]) -> None:
         """Begin a workflow."""
@@ -78,7 +80,7 @@ class WorkflowReport:
         with self.mutex:
             was_running = self.board.steps[key].state == "running"
             culprit = self.board.failed_before(key)
-        reason = f"{culprit.group} failed" if culprit else because_of
+        reason = f"{culprit.group} failed" if culprit else "interrupted"
         step = self._end(key, "skipped", problem=f"{'stopped' if was_running else 'not started'}: {reason}")
         self.log(f"skipped {key} because of {because_of}")
         self.show_ended(step)
@@ -107,6 +109,14 @@ class WorkflowReport:
 
     def close(self) -> None:
         """End showing; closing twice is fine."""
+
+    def changing_seconds(self) -> float | None:
+        """How long the workflow took, when every step is done and any changed something; else None."""
+        with self.mutex:
+            steps = self.board.steps.values()
+            if not any(step.changed for step in steps) or self.board.done_count < len(steps):
+                return None
+            return max(step.ended for step in steps) - self.board.began
 
     def standing(self) -> str:
         """How far the workflow came, in words; empty when none was begun."""
@@ -154,7 +164,9 @@ class PlainReport(WorkflowReport):
         self._heartbeat: threading.Thread | None = None
 
     def show_plan(self) -> None:
-        """Start the heartbeat."""
+        """Say how much there is to do, and start the heartbeat."""
+        typical = f", typical {duration(self.typical_seconds)}" if self.typical_seconds is not None else ""
+        self._line(f"{len(self.board.steps)} steps{typical}")
         if self._heartbeat is None:
             self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._heartbeat.start()

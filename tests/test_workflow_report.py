@@ -67,6 +67,7 @@ def test_a_pipe_gets_a_line_an_event_and_no_escapes(log_file: LogFile, clock: Fa
     tell_a_story(PlainReport(log_file, stream, clock), clock)
     assert stream.getvalue().splitlines() == [
         "demo in us-east-1",
+        "3 steps",
         "    0s . network: Create the VPC",
         "    2s + network: Create the VPC: done, 2s",
         "    2s . managers: Launch three managers",
@@ -111,6 +112,45 @@ def test_a_pipe_shows_a_sign_of_life_at_least_once_a_minute(log_file: LogFile, c
     assert stream.getvalue()[len(before) :] == (
         "   32s . managers: Launch three managers: manager-a is pending (since 32s)\n"
     )
+
+
+def test_typical_time_is_said_where_it_is_known(log_file: LogFile, clock: FakeClock) -> None:
+    stream = io.StringIO()
+    report = PlainReport(log_file, stream, clock)
+    report.typical_seconds = 648.0
+    report.plan(STEPS)
+    report.close()
+    assert stream.getvalue() == "3 steps, typical 10m48s\n"
+
+
+def test_after_an_interruption_nothing_is_blamed_on_a_step(log_file: LogFile, clock: FakeClock) -> None:
+    stream = io.StringIO()
+    report = PlainReport(log_file, stream, clock)
+    report.plan(STEPS)
+    report.started("network/CreateVpc")
+    report.skipped("network/CreateVpc", "the interruption")
+    report.skipped("managers/Launch", "network/CreateVpc")
+    report.close()
+    assert stream.getvalue().splitlines()[-2:] == [
+        "    0s - network: Create the VPC: stopped: interrupted",
+        "    0s - managers: Launch three managers: not started: interrupted",
+    ]
+
+
+def test_only_a_run_that_went_through_and_changed_something_has_a_duration(log_file: LogFile, clock: FakeClock) -> None:
+    report = QuietReport(log_file, io.StringIO(), clock)
+    assert report.changing_seconds() is None
+    report.plan(STEPS[:2])
+    for number, (key, _, _) in enumerate(STEPS[:2]):
+        assert report.changing_seconds() is None
+        report.started(key)
+        clock.sleep(5)
+        report.finished(key, 5.0, number == 0)
+    assert report.changing_seconds() == 10
+    report.plan(STEPS[:1])
+    report.started("network/CreateVpc")
+    report.finished("network/CreateVpc", 1.0, False)
+    assert report.changing_seconds() is None
 
 
 def test_an_unchanged_step_says_so(log_file: LogFile, clock: FakeClock) -> None:

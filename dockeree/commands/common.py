@@ -19,7 +19,8 @@ from dockeree.config_file import load_config
 from dockeree.console import Screen, TerminalReport, restore_terminal
 from dockeree.context import Cluster
 from dockeree.errors import UsageError
-from dockeree.logfile import LogFile
+from dockeree.history import History
+from dockeree.logfile import LogFile, log_folder
 from dockeree.state import State
 from dockeree.steps.access import recover_key_file
 from dockeree.workflow_report import JsonReport, PlainReport, QuietReport, WorkflowReport
@@ -60,6 +61,7 @@ def working(session: Session, config: Config | None = None) -> Iterator[Cluster]
     config = config or load_config(config_location(session))
     with opened(session, config) as cluster, cluster.state.lock(session.command_line), safe_interruption(session):
         yield cluster
+        remember_duration(session, cluster.name)
 
 
 @contextmanager
@@ -71,6 +73,7 @@ def opened(session: Session, config: Config, *, deferred_log: bool = False) -> I
         session.log_file = LogFile.create(config.name, session.command, deferred=deferred_log)
         session.log_file.write(f"{session.command_line} (process {os.getpid()})")
         session.report = report = new_report(session, session.log_file)
+        report.typical_seconds = History(log_folder(config.name)).typical_seconds(session.command)
         stack.callback(report.close)
         aws = Aws(session.region or config.region or state.region or None, session.profile)
         aws.observers.append(lambda service, operation: report.log(f"aws {service} {operation}"))
@@ -79,6 +82,13 @@ def opened(session: Session, config: Config, *, deferred_log: bool = False) -> I
         cluster = Cluster(config, state, aws, connect, report, interrupted=session.interrupted)
         connect.recover_key = lambda: recover_key_file(cluster)
         yield cluster
+
+
+def remember_duration(session: Session, cluster_name: str) -> None:
+    """Keep how long a run took that went through, so that the next one can say what is typical."""
+    seconds = session.report.changing_seconds() if session.report else None
+    if seconds is not None:
+        History(log_folder(cluster_name)).add(session.command, seconds)
 
 
 def check_region(session: Session, config: Config, state: State) -> None:

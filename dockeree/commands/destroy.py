@@ -47,7 +47,7 @@ def destroy(session: Session, name: str | None, confirm: str | None, output: str
     Works from the tags in the account, with and without the state file, and with NAME without a configuration too.
     Ends with a search; what is still there is listed, and the exit code is then 1. Safe to repeat.
     """
-    from dockeree.commands.common import ask_for_name, check_confirmation, opened, safe_interruption
+    from dockeree.commands.common import ask_for_name, check_confirmation, opened, remember_duration, safe_interruption
     from dockeree.commands.final_screens import show_destroyed, show_inventory, show_nothing_to_destroy
     from dockeree.workflows.destroy import destroy as take_away
     from dockeree.workflows.destroy import inventory
@@ -69,6 +69,7 @@ def destroy(session: Session, name: str | None, confirm: str | None, output: str
             ask_for_name(config.name)
         with safe_interruption(session):
             summary = take_away(cluster)
+            remember_duration(session, cluster.name)
         show_destroyed(session, cluster, summary)
         _print_document(output, cluster, found, summary)
         return EXIT_LEFTOVERS if summary.left else 0
