@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dockeree.aws.tags import Owner
-from dockeree.aws.waits import is_not_found
+from dockeree.aws.waits import Waits, is_not_found
 from dockeree.errors import AwsError
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def parameters_policy(*, partition: str, region: str, account: str, path: str) -
 
 
 def ensure_role(
-    aws: Aws, owner: Owner, node_role: NodeRole, policy: dict[str, Any], permissions_boundary: str | None
+    aws: Aws,
+    owner: Owner,
+    node_role: NodeRole,
+    policy: dict[str, Any],
+    permissions_boundary: str | None,
+    waits: Waits,
 ) -> bool:
     """The node's role with `policy`, and its instance profile; whether anything was changed."""
     name = role_name(owner, node_role)
@@ -60,18 +65,21 @@ def ensure_role(
         changed = True
     present = _ask(lambda: aws.iam.get_role_policy(RoleName=name, PolicyName=POLICY_NAME))
     if present is None or present["PolicyDocument"] != policy:
-        aws.iam.put_role_policy(RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(policy))
+        document = json.dumps(policy)
+        put = partial(aws.iam.put_role_policy, RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=document)
+        waits.retry(put, is_not_found, awaited=f"role {name}")
         changed = True
-    return _ensure_profile(aws, owner, node_role, name) or changed
+    return _ensure_profile(aws, owner, node_role, name, waits) or changed
 
 
-def _ensure_profile(aws: Aws, owner: Owner, node_role: NodeRole, name: str) -> bool:
+def _ensure_profile(aws: Aws, owner: Owner, node_role: NodeRole, name: str, waits: Waits) -> bool:
     found = _ask(lambda: aws.iam.get_instance_profile(InstanceProfileName=name))
     if found is None:
         aws.iam.create_instance_profile(InstanceProfileName=name, Path=PATH, Tags=owner.tag_list(node_role))
     elif any(role["RoleName"] == name for role in found["InstanceProfile"]["Roles"]):
         return False
-    aws.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    add = partial(aws.iam.add_role_to_instance_profile, InstanceProfileName=name, RoleName=name)
+    waits.retry(add, is_not_found, awaited=f"instance profile {name}")
     return True
 
 

@@ -6,7 +6,7 @@ operator's is told from one that the configuration no longer asks for.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,15 +113,13 @@ def ensure_rules(
     there = {item.rule for item in found}
     missing = sorted(rule for rule in wanted if rule not in there)
     limits_egress = any(rule.direction == "egress" for rule in wanted)
-    for rule in missing:
-        _authorize(aws, owner, group_id, role, rule, waits)
+    _authorize(aws, owner, group_id, role, missing, waits)
     surplus = [
         item
         for item in found
         if item.rule not in wanted and (item.is_ours or (limits_egress and item.rule == ALL_OUTWARDS))
     ]
-    for item in surplus:
-        _revoke(aws, group_id, item)
+    _revoke(aws, group_id, surplus)
     foreign = [item.rule for item in found if item.rule not in wanted and item not in surplus]
     return RulesChanged(
         added=tuple(missing),
@@ -134,9 +132,8 @@ def delete_groups(aws: Aws, owner: Owner, waits: Waits) -> bool:
     """Delete the cluster's groups. Rules that name another group are revoked first: they hold that group."""
     groups = find_groups_of_any_number(aws, owner)
     for group_id, _ in groups:
-        for item in find_rules(aws, owner, group_id):
-            if item.rule.peer.startswith("sg-"):
-                _revoke(aws, group_id, item)
+        naming_groups = [item for item in find_rules(aws, owner, group_id) if item.rule.peer.startswith("sg-")]
+        _revoke(aws, group_id, naming_groups)
     for group_id, vpc_id in groups:
         delete = partial(aws.ec2.delete_security_group, GroupId=group_id)
         delete_when_free(aws, waits, delete, what=f"security group {group_id}", vpc_id=vpc_id)
@@ -149,28 +146,54 @@ def find_groups_of_any_number(aws: Aws, owner: Owner) -> list[tuple[str, str]]:
     return [(group["GroupId"], group["VpcId"]) for page in pages for group in page["SecurityGroups"]]
 
 
-def _authorize(aws: Aws, owner: Owner, group_id: str, role: str, rule: Rule, waits: Waits) -> None:
+def _authorize(aws: Aws, owner: Owner, group_id: str, role: str, rules: Sequence[Rule], waits: Waits) -> None:
+    """Add rules, all of a direction in one call; one by one where some of them turn out to be there already."""
     tags = owner.tag_specifications(role, "security-group-rule")
-    if rule.direction == "ingress":
-        add: Any = partial(aws.ec2.authorize_security_group_ingress, GroupId=group_id, TagSpecifications=tags)
-    else:
-        add = partial(aws.ec2.authorize_security_group_egress, GroupId=group_id, TagSpecifications=tags)
+    calls: dict[str, Any] = {
+        "ingress": partial(aws.ec2.authorize_security_group_ingress, GroupId=group_id, TagSpecifications=tags),
+        "egress": partial(aws.ec2.authorize_security_group_egress, GroupId=group_id, TagSpecifications=tags),
+    }
+
+    def add(direction: str, some: Sequence[Rule]) -> None:
+        permissions = [_permission(rule) for rule in some]
+        waits.retry(
+            lambda: calls[direction](IpPermissions=permissions), is_not_found, awaited=f"security group {group_id}"
+        )
+
+    for direction in calls:
+        some = [rule for rule in rules if rule.direction == direction]
+        try:
+            if some:
+                add(direction, some)
+        except AwsError as error:
+            if error.code != "InvalidPermission.Duplicate":
+                raise
+            for rule in some:
+                _unless_duplicate(partial(add, direction, [rule]))
+
+
+def _unless_duplicate(add: Callable[[], None]) -> None:
     try:
-        waits.retry(lambda: add(IpPermissions=[_permission(rule)]), is_not_found, awaited=f"security group {group_id}")
+        add()
     except AwsError as error:
-        if error.code != "InvalidPermission.Duplicate":  # an attempt before this one got through
+        if error.code != "InvalidPermission.Duplicate":
             raise
 
 
-def _revoke(aws: Aws, group_id: str, item: RuleFound) -> None:
-    try:
-        if item.rule.direction == "ingress":
-            aws.ec2.revoke_security_group_ingress(GroupId=group_id, SecurityGroupRuleIds=[item.id])
-        else:
-            aws.ec2.revoke_security_group_egress(GroupId=group_id, SecurityGroupRuleIds=[item.id])
-    except AwsError as error:
-        if not is_not_found(error):
-            raise
+def _revoke(aws: Aws, group_id: str, items: Sequence[RuleFound]) -> None:
+    """Take rules away, all of a direction in one call; rules that are gone meanwhile are fine."""
+    for direction in ("ingress", "egress"):
+        ids = [item.id for item in items if item.rule.direction == direction]
+        if not ids:
+            continue
+        try:
+            if direction == "ingress":
+                aws.ec2.revoke_security_group_ingress(GroupId=group_id, SecurityGroupRuleIds=ids)
+            else:
+                aws.ec2.revoke_security_group_egress(GroupId=group_id, SecurityGroupRuleIds=ids)
+        except AwsError as error:
+            if not is_not_found(error):
+                raise
 
 
 def _permission(rule: Rule) -> dict[str, Any]:

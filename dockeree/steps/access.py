@@ -10,7 +10,7 @@ from dockeree.aws import key_pairs, parameters, roles
 from dockeree.errors import DockereeError
 from dockeree.ssh import keys
 from dockeree.steps.claim import ClaimCluster
-from dockeree.steps.found import owner_of
+from dockeree.steps.found import owner_of, waits_of
 from dockeree.steps.step import Step
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class CreateRoles(Step):
                 path=paths[node_role],
             )
             boundary = cluster.config.permissions_boundary
-            changed |= roles.ensure_role(cluster.aws, owner_of(cluster), node_role, policy, boundary)
+            changed |= roles.ensure_role(cluster.aws, owner_of(cluster), node_role, policy, boundary, waits_of(cluster))
         return changed
 
     def undo(self, cluster: Cluster) -> bool:

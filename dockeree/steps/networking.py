@@ -107,6 +107,8 @@ class CreateRouteTable(Step):
             waits=waits_of(cluster),
         )
         cluster.state.put("route-table", table_id)
+        if changed:
+            cluster.state.new_token("route-table")  # made again after a deletion by hand, it is another intent
         return changed
 
     def undo(self, cluster: Cluster) -> bool:

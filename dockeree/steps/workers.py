@@ -38,6 +38,8 @@ class CreateLaunchTemplate(Step):
         if changed and template.default_version > 1:
             cluster.report.say(f"New workers are made from version {template.default_version} of the launch template.")
         cluster.state.put("launch-template", template.id)
+        if changed:
+            cluster.state.new_token("launch-template")  # made again after a deletion by hand, it is another intent
         return changed
 
     def undo(self, cluster: Cluster) -> bool:

@@ -6,15 +6,17 @@ long as anything is left, it is the way to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dockeree.aws import clusters, leftovers, parameters
 from dockeree.aws.leftovers import Resource
 from dockeree.aws.lock import cluster_lock
 from dockeree.context import Cluster
+from dockeree.errors import StepsFailed
 from dockeree.steps.found import owner_of, waits_of
 from dockeree.steps.runner import undo_steps
+from dockeree.steps.step import Step
 from dockeree.workflows.up import UP, stop_when_lost
 
 
@@ -52,7 +54,7 @@ def inventory(cluster: Cluster) -> Inventory:
     return Inventory(_search(cluster, ids), _kept(cluster), claim is not None)
 
 
-def destroy(cluster: Cluster) -> DestroySummary:
+def destroy(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> DestroySummary:
     """Remove everything of the cluster, and prove it.
 
     Raises StateLocked, StepsFailed (what failed; running it again continues); Interrupted after Ctrl-C.
@@ -64,7 +66,7 @@ def destroy(cluster: Cluster) -> DestroySummary:
         ids = find_ids(cluster, claim.id if claim else "")
         left: list[Resource] = []
         for cluster_id in sorted(ids):
-            left += _destroy_one(cluster, cluster_id)
+            left += _destroy_one(cluster, cluster_id, steps)
         if not left:
             parameters.delete_parameter(cluster.aws, parameters.claim_name(cluster.name))
     if not left:
@@ -79,10 +81,16 @@ def find_ids(cluster: Cluster, claimed: str) -> set[str]:
     return known | clusters.find_ids(cluster.aws, cluster.name)
 
 
-def _destroy_one(cluster: Cluster, cluster_id: str) -> list[Resource]:
+def _destroy_one(cluster: Cluster, cluster_id: str, steps: Sequence[type[Step]]) -> list[Resource]:
     """Undo every step for one id, then search: what is left."""
     _remember(cluster, cluster_id)
-    undo_steps(cluster, UP)
+    try:
+        undo_steps(cluster, steps)
+    except StepsFailed as failed:
+        left = leftovers.search(cluster.aws, owner_of(cluster))
+        cluster.report.warn(f"Left, {len(left)}: {', '.join(map(str, left))}")
+        failed.hint = failed.hint or "Run `dockeree destroy` again: it continues with what is left."
+        raise
     for name in leftovers.find_parameters(cluster.aws, cluster.name):
         parameters.delete_parameter(cluster.aws, name)
     return leftovers.search_until_settled(cluster.aws, owner_of(cluster), waits_of(cluster))

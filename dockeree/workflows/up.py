@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dockeree.aws import auto_scaling, instances, load_balancers
@@ -81,7 +81,7 @@ class UpSummary:
     result: RunResult
 
 
-def up(cluster: Cluster) -> UpSummary:
+def up(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> UpSummary:
     """Create the cluster, or finish and mend it.
 
     Raises PreflightError before anything is created, StateLocked, StepsFailed; Interrupted after Ctrl-C.
@@ -90,7 +90,7 @@ def up(cluster: Cluster) -> UpSummary:
     cluster = with_found(cluster, found)
     _say(cluster, found)
     with cluster_lock(cluster.aws, cluster.name, "dockeree up", on_lost=stop_when_lost(cluster)):
-        result = run_steps(cluster, UP)
+        result = run_steps(cluster, steps)
     return summarize(cluster, result)
 
 
