@@ -14,23 +14,21 @@ The state is written whole to a new file, fsynced and renamed over the old one a
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
-import socket
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dockeree.errors import DockereeError, StateLocked
+from dockeree.errors import DockereeError
+from dockeree.private_files import make_private_folder as make_private_folder
+from dockeree.private_files import new_path
+from dockeree.private_files import write_private_file as write_private_file
+from dockeree.state_lock import hold_lock, owner_path
 
 FORMAT_VERSION = 1
 """What this version writes. A file with a higher number is refused; lower numbers are read."""
@@ -202,9 +200,9 @@ class State:
     def remove(self) -> None:
         """Delete the cluster's local files. A file that is not dockeree's stays, and its folder with it."""
         with self._mutex:
-            ours = (self.path, self.ssh_key_path, self.known_hosts_path, self._owner_path, self.lock_path)
+            ours = (self.path, self.ssh_key_path, self.known_hosts_path, owner_path(self.lock_path), self.lock_path)
             for path in ours:
-                _new_path(path).unlink(missing_ok=True)
+                new_path(path).unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
             self._contents = _Contents(name=self.name)
             with suppress(OSError):
@@ -213,46 +211,20 @@ class State:
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
-        """Hold this cluster's local lock while `command` works.
-
-        The lock is the operating system's own, on an open file: it ends with its holder, by `kill -9` too.
+        """Hold this cluster's local lock while `command` works (state_lock.py).
 
         Raises StateLocked with who holds it, where, since when and with which command.
         """
-        make_private_folder(self.folder)
-        lock = FileLock(self.lock_path, timeout=0, mode=0o600, is_singleton=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StateLocked(
-                f"another command works on {self.name}: {self._describe_owner()}",
-                "Wait until it is done, or stop it with Ctrl-C; the lock ends with it.",
-            ) from None
-        try:
-            write_private_file(self._owner_path, json.dumps(_this_process(command)).encode())
-            yield
-        finally:
-            self._owner_path.unlink(missing_ok=True)
-            lock.release()
-            if not self.exists:
+        with hold_lock(self.lock_path, self.name, command):
+            try:
+                yield
+            finally:
+                # Before the lock ends: afterwards the folder may be the next command's.
                 self._remove_empty_folder()
-
-    @property
-    def _owner_path(self) -> Path:
-        return self.folder / "lock-owner"
-
-    def _describe_owner(self) -> str:
-        try:
-            owner = json.loads(self._owner_path.read_text(encoding="utf-8"))
-            return (
-                f"{owner['who']} on {owner['host']}, process {owner['pid']}, since {owner['since']}: {owner['command']}"
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"it has just started, or ends at this moment ({self.lock_path})"
 
     def _remove_empty_folder(self) -> None:
         """A command that found nothing to keep leaves nothing behind."""
-        if {path.name for path in self.folder.glob("*")} <= {self.lock_path.name}:
+        if {path.name for path in self.folder.glob("*")} <= {self.lock_path.name, owner_path(self.lock_path).name}:
             self.remove()
 
     def _put(self, section: str, key: str, value: str) -> None:
@@ -279,35 +251,6 @@ class State:
         values = contents.model_dump() | {"format_version": FORMAT_VERSION}
         text = "# dockeree's address book. Nothing is lost with it: `dockeree up` finds everything again.\n"
         write_private_file(self.path, (text + yaml.safe_dump(values, sort_keys=False)).encode())
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make `folder` and the `.dockeree` above it, both 0700."""
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-
-
-def write_private_file(path: Path, data: bytes) -> None:
-    """Replace `path` as a whole, 0600: a new file, fsynced, renamed over the old one, the folder fsynced."""
-    new = _new_path(path)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _new_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.new")
 
 
 def _parse(path: Path, text: str, name: str) -> _Contents:
@@ -340,20 +283,3 @@ def _damaged(path: Path, reason: str) -> StateError:
         f"It is only an address book: move it away and run `dockeree up`, which finds everything again:\n"
         f"mv {path} {path}.away",
     )
-
-
-def _this_process(command: str) -> dict[str, object]:
-    return {
-        "who": _user_name(),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-    }
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no entry for this user id, as in some containers
-        return f"uid {os.getuid()}"

@@ -166,7 +166,8 @@ class PlainReport(WorkflowReport):
     def show_plan(self) -> None:
         """Say how much there is to do, and start the heartbeat."""
         typical = f", typical {duration(self.typical_seconds)}" if self.typical_seconds is not None else ""
-        self._line(f"{len(self.board.steps)} steps{typical}")
+        count = len(self.board.steps)
+        self._line(f"{count} {'step' if count == 1 else 'steps'}{typical}")
         if self._heartbeat is None:
             self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
             self._heartbeat.start()

@@ -221,3 +221,29 @@ def test_a_lock_on_nothing_leaves_nothing(tmp_path: Path, state: State) -> None:
     with state.lock("dockeree destroy"):
         pass
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RuntimeError), state.lock("dockeree destroy"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_commands_at_once_never_work_together(tmp_path: Path) -> None:
+    """Each takes the lock, removes the folder with it, and lets go: the file under the lock changes all the time."""
+    code = """
+import pathlib, sys
+from dockeree.errors import StateLocked
+from dockeree.state import State
+folder = pathlib.Path(sys.argv[1])
+held = 0
+while held < 8:
+    try:
+        with State.open(folder, "demo").lock("dockeree up"):
+            (folder / "inside").touch(exist_ok=False)
+            (folder / "inside").unlink()
+            held += 1
+    except StateLocked:
+        pass
+"""
+    processes = [child(code, str(tmp_path)) for _ in range(3)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0, 0]

@@ -218,3 +218,16 @@ def test_a_name_and_a_configuration_that_contradict_each_other_are_refused(docke
     assert dockeree("destroy", "other", "-c", str(path), "--confirm", "other").code == 2
     assert dockeree("destroy", "No_Name", "--confirm", "No_Name").code == 2
     assert called == []
+
+
+def test_the_second_run_says_what_is_typical(dockeree: CommandLine) -> None:
+    def up(cluster: Any) -> UpSummary:
+        cluster.report.plan([("network/A", "Create the VPC", ())])
+        cluster.report.started("network/A")
+        cluster.report.finished("network/A", 0.1, True)
+        return up_summary()
+
+    dockeree.configure()
+    dockeree.provide("up", up=up)
+    assert "typical" not in dockeree("up").stderr
+    assert "1 step, typical 0s\n" in dockeree("up").stderr
