@@ -39,10 +39,11 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Screen:
     """One stream (standard error for people, standard output for data), written line by line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, is_terminal: bool | None = None) -> None:
+        """`is_terminal` None asks the stream."""
         self.stream = stream
         self.symbols = symbols_for(getattr(stream, "encoding", None))
-        self.is_terminal = _is_terminal(stream)
+        self.is_terminal = _is_terminal(stream) if is_terminal is None else is_terminal
         self.is_coloured = self.is_terminal and not os.environ.get("NO_COLOR")
         self.console = Console(
             file=stream,

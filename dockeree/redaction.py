@@ -14,7 +14,8 @@ SHORTEST_SECRET = 6
 """Shorter strings would blot out ordinary words."""
 
 _TELLTALE = re.compile(
-    r"SWMTKN-1-[0-9a-z]+-[0-9a-z]+"
+    r"SWMTKN-1-[0-9a-z]+-[0-9a-z]+"  # a join token
+    r"|SWMKEY-1-[0-9A-Za-z+/]+"  # the key of a locked swarm
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )

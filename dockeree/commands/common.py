@@ -1,22 +1,21 @@
-"""What every command on a cluster begins and ends with: configuration, state, AWS, nodes, report, Ctrl-C."""
+"""What every command on a cluster begins and ends with: configuration, state, AWS, nodes, report."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from dockeree.aws.session import Aws
+from dockeree.commands.interruption import instant_interruption, safe_interruption
 from dockeree.commands.session import DEFAULT_CONFIG, Session
 from dockeree.config import Config
 from dockeree.config_file import load_config
-from dockeree.console import Screen, TerminalReport, restore_terminal
+from dockeree.console import Screen, TerminalReport
 from dockeree.context import Cluster
 from dockeree.errors import UsageError
 from dockeree.history import History
@@ -28,8 +27,6 @@ from dockeree.workflow_report import JsonReport, PlainReport, QuietReport, Workf
 if TYPE_CHECKING:
     from dockeree.ssh.paramiko_remote import ParamikoConnector
     from dockeree.ssh.remote import CommandLog, Remote
-
-EXIT_INTERRUPTED = 130
 
 
 def config_location(session: Session) -> Path | Literal["-"]:
@@ -47,7 +44,8 @@ def state_folder(session: Session) -> Path:
 @contextmanager
 def looking(session: Session) -> Iterator[Cluster]:
     """A cluster to look at: no lock, no file written unless something fails; Ctrl-C leaves at once."""
-    with opened(session, load_config(config_location(session)), deferred_log=True) as cluster:
+    config = load_config(config_location(session))
+    with opened(session, config, deferred_log=True) as cluster, instant_interruption(session):
         yield cluster
 
 
@@ -111,7 +109,7 @@ def new_report(session: Session, log_file: LogFile) -> WorkflowReport:
     if kind == "auto":
         kind = "tty" if screen.is_terminal else "plain"
     reports: dict[str, Any] = {
-        "tty": lambda: TerminalReport(log_file, screen),
+        "tty": lambda: TerminalReport(log_file, Screen(sys.stderr, is_terminal=True)),
         "plain": lambda: PlainReport(log_file, sys.stderr),
         "json": lambda: JsonReport(log_file, sys.stdout),
         "quiet": lambda: QuietReport(log_file, sys.stderr),
@@ -187,31 +185,10 @@ def ssh_port(config: Config) -> int:
     return int(given)
 
 
-@contextmanager
-def safe_interruption(session: Session) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) lets the calls under way end and starts no others; the second leaves at once."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        if session.interrupted.is_set():
-            _leave(session)
-        session.interrupted.set()
-        if session.report is not None:
-            # In a thread: this handler may have interrupted the very code that holds the report's lock.
-            threading.Thread(target=session.report.interrupt, name="interrupt", daemon=True).start()
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(session: Session) -> None:
-    """End the process without waiting for anything or anybody. The state on disk is whole at every moment."""
-    restore_terminal(sys.stderr)
-    os.write(2, f"Left at once. To continue: {session.command_line}\n".encode())
-    os._exit(EXIT_INTERRUPTED)
+def check_standard_output(session: Session, output: str) -> None:
+    """Whether standard output is for one document alone. Raises UsageError when progress would go there too."""
+    if output == "json" and session.progress == "json":
+        raise UsageError("-o json and --progress json would both write to standard output", "Leave one of them out.")
 
 
 def check_confirmation(session: Session, name: str, confirmed: str | None) -> None:

@@ -47,13 +47,19 @@ def destroy(session: Session, name: str | None, confirm: str | None, output: str
     Works from the tags in the account, with and without the state file, and with NAME without a configuration too.
     Ends with a search; what is still there is listed, and the exit code is then 1. Safe to repeat.
     """
-    from dockeree.commands.common import ask_for_name, check_confirmation, opened, remember_duration, safe_interruption
+    from dockeree.commands.common import (
+        ask_for_name,
+        check_confirmation,
+        check_standard_output,
+        opened,
+        remember_duration,
+    )
     from dockeree.commands.final_screens import show_destroyed, show_inventory, show_nothing_to_destroy
+    from dockeree.commands.interruption import safe_interruption
     from dockeree.workflows.destroy import destroy as take_away
     from dockeree.workflows.destroy import inventory
 
-    if output == "json" and session.progress == "json":
-        raise UsageError("-o json and --progress json would both write to standard output", "Leave one of them out.")
+    check_standard_output(session, output)
     session.continues = True
     config = config_to_destroy(session, name)
     check_confirmation(session, config.name, confirm)

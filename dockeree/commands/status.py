@@ -44,9 +44,10 @@ def status(session: Session, output: str, wait_seconds: float | None) -> int:
 
     Exit 0: healthy. 3: not healthy. 1: it could not be told.
     """
-    from dockeree.commands.common import looking
+    from dockeree.commands.common import check_standard_output, looking
     from dockeree.commands.status_screen import show_status
 
+    check_standard_output(session, output)
     with looking(session) as cluster:
         answer = _gather(cluster, wait_seconds)
         if output == "json":
@@ -65,9 +66,12 @@ def _gather(cluster: Cluster, wait_seconds: float | None) -> Status:
     latest = [gather(cluster)]
     if wait_seconds is None or latest[0].healthy:
         return latest[0]
+    cluster.report.say(f"waiting: {'; '.join(latest[0].problems)}")
 
     def probe() -> tuple[Status | None, str]:
-        latest[0] = gather(cluster)
+        before, latest[0] = latest[0].problems, gather(cluster)
+        if latest[0].problems and latest[0].problems != before:
+            cluster.report.say(f"waiting: {'; '.join(latest[0].problems)}")
         return (latest[0] if latest[0].healthy else None), "; ".join(latest[0].problems)
 
     try:

@@ -19,11 +19,11 @@ TESTS = Path(__file__).parent.parent
 
 
 @contextmanager
-def running_up(folder: Path, manner: str) -> Iterator[subprocess.Popen[str]]:
+def running_up(folder: Path, manner: str, command: str = "up") -> Iterator[subprocess.Popen[str]]:
     """`dockeree up` in the middle of its work."""
     (folder / "config.yaml").write_text(MINIMAL)
     process = subprocess.Popen(
-        [sys.executable, str(TESTS / "support" / "interrupted_up.py"), manner, "up"],
+        [sys.executable, str(TESTS / "support" / "interrupted_up.py"), manner, command],
         cwd=folder,
         env={
             "PATH": os.environ["PATH"],
@@ -81,3 +81,13 @@ def test_the_second_signal_leaves_at_once_and_the_state_is_whole(tmp_path: Path)
         assert process.wait(timeout=30) == 130
     assert "Left at once. To continue: dockeree" in rest
     assert State.open(tmp_path, "demo").get("vpc") == "vpc-1"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_look_is_left_at_once_whatever_it_waits_for(tmp_path: Path, number: signal.Signals) -> None:
+    with running_up(tmp_path, "polite", "status") as process:
+        read_until(process, "READY")
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.read() == "Left at once.\n"
+        assert process.wait(timeout=10) == 130

@@ -136,8 +136,15 @@ def test_a_look_leaves_no_file(dockeree: CommandLine) -> None:
 def test_waiting_ends_as_soon_as_the_cluster_is_healthy(dockeree: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dockeree.commands.status.WAIT_INTERVAL_SECONDS", 0.01)
     dockeree.configure()
-    dockeree.provide("status", gather=gathering(DEGRADED, DEGRADED, HEALTHY))
-    assert dockeree("status", "--wait", "10m").code == 0
+    other = replace(DEGRADED, problems=("apps: there is no balancer",))
+    dockeree.provide("status", gather=gathering(DEGRADED, DEGRADED, other, other, HEALTHY))
+    outcome = dockeree("status", "--wait", "10m", "-o", "json")
+    assert outcome.code == 0
+    assert json.loads(outcome.stdout)["healthy"]
+    assert outcome.stderr.splitlines() == [
+        "waiting: manager-c is down in the swarm; apps: there is no balancer",
+        "waiting: apps: there is no balancer",
+    ]
     dockeree.provide("status", gather=gathering(DEGRADED))
     outcome = dockeree("status", "--wait", "0s")
     assert outcome.code == 3
@@ -153,3 +160,18 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no duration"):
         Duration().convert(text, None, None)
+
+
+def test_one_document_alone_on_standard_output(dockeree: CommandLine) -> None:
+    dockeree.configure()
+    dockeree.provide("status", gather=gathering(HEALTHY))
+    outcome = dockeree("status", "-o", "json", "--progress", "json")
+    assert (outcome.code, outcome.stdout) == (2, "")
+
+
+def test_no_cluster_is_said_as_such(dockeree: CommandLine) -> None:
+    dockeree.configure()
+    nothing = Status("demo", "us-east-1", (), (), (), ("there is no cluster demo in us-east-1",))
+    dockeree.provide("status", gather=gathering(nothing))
+    outcome = dockeree("status")
+    assert (outcome.code, outcome.stdout) == (3, "✗ there is no cluster demo in us-east-1\n")

@@ -1,9 +1,11 @@
-"""Run by test_interruption.py: `dockeree up` with a workflow that waits; argument 1 says how it takes Ctrl-C."""
+"""Run by test_interruption.py: `up` and `status` with workflows that wait; argument 1 says how `up` takes Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dockeree.commands.main import run
@@ -29,7 +31,15 @@ def up(cluster: Any) -> None:
     )
 
 
-fake = types.ModuleType("dockeree.workflows.up")
-vars(fake)["up"] = up
-sys.modules[fake.__name__] = fake
+def gather(cluster: Any) -> None:
+    """Wait in a thread, as for an answer of AWS that does not come."""
+    cluster.report.say("READY")
+    with ThreadPoolExecutor() as pool:
+        pool.submit(threading.Event().wait, 600.0).result()
+
+
+for name, function in (("up", up), ("status", gather)):
+    fake = types.ModuleType(f"dockeree.workflows.{name}")
+    vars(fake)[function.__name__] = function
+    sys.modules[fake.__name__] = fake
 sys.exit(run(sys.argv[2:]))
