@@ -5,13 +5,17 @@ AWS it never asks for an IMDSv2 token, and instances with `HttpTokens: required`
 looks for data sources at the top level before its own package, so this module is found in place of the packaged one.
 """
 
+# mypy: ignore-errors
+# cloud-init is on the nodes, not where this project is checked.
+
 from cloudinit import sources
-from cloudinit.sources import DataSourceEc2 as packaged
+from cloudinit.sources.DataSourceEc2 import CloudNames
+from cloudinit.sources.DataSourceEc2 import DataSourceEc2 as PackagedDataSource
 
 
-class DataSourceEc2(packaged.DataSourceEc2):
+class DataSourceEc2(PackagedDataSource):
     def _get_cloud_name(self):
-        return packaged.CloudNames.AWS
+        return CloudNames.AWS
 
 
 def get_datasource_list(depends):
