@@ -21,6 +21,20 @@ log = logging.getLogger("dockeree.lab.aws")
 StartResponse = Callable[..., Any]
 
 
+class Dispatcher(DomainDispatcherApplication):
+    """moto's choice of a service for each request, remembered: it lists the folder of all services each time."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self._backends: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The service behind a host name like ec2.us-east-1.amazonaws.com."""
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
+
 class Application:
     """Answers every request: `/lab/...` where it is unsigned, AWS's APIs otherwise."""
 
@@ -29,7 +43,7 @@ class Application:
         self._calls = calls
         self._control = control
         self._faults = lab.part(Faults)
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = Dispatcher()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; see PEP 3333."""
@@ -60,7 +74,7 @@ class Application:
             # 501 is not among the codes that the SDKs try again.
             log.warning("%s %s: the lab has no such call or filter: %s", name.service, name.action, error)
             return _error(name, "NotImplemented", f"The lab does not know this: {error}", "501 Not Implemented")
-        except Exception:  # noqa: BLE001 - answered as AWS answers its own mistakes, and logged whole
+        except Exception:
             log.exception("%s %s failed", name.service, name.action)
             return _error(name, "InternalFailure", "The lab failed; see its log.", "500 Internal Server Error")
         return (*answer[0], content)

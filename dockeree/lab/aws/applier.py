@@ -79,7 +79,7 @@ class Applier:
                 self._last = None
                 self._lab.wiring.apply(snapshot)
                 self._last = snapshot
-        except Exception as error:  # noqa: BLE001 - told to whoever waits, and tried again
+        except Exception as error:
             log.exception("the network could not be made")
             self._lab.timers.after(RETRY_SECONDS, self._ask)
             return error

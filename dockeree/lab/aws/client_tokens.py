@@ -1,7 +1,7 @@
 """ClientToken: the same request sent twice makes one thing.
 
-    lab.part(ClientTokens).answer("RunInstances", region, token, parameters)   -> what was made before, or None
-    lab.part(ClientTokens).made("RunInstances", region, token, parameters, thing)
+lab.part(ClientTokens).answer("RunInstances", region, token, parameters)   -> what was made before, or None
+lab.part(ClientTokens).made("RunInstances", region, token, parameters, thing)
 """
 
 from __future__ import annotations

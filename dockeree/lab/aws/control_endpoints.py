@@ -42,8 +42,8 @@ class ControlError(Exception):
 class ControlEndpoints:
     """Answers what is below `/lab/`.
 
-    `endpoint_url` is known once the server listens. `operator_address` is what a caller on the lab's own machine is told
-    its address is: the one by which the nodes see it.
+    `endpoint_url` is known once the server listens. `operator_address` is what a caller on the lab's own machine is
+    told its address is: the one by which the nodes see it.
     """
 
     def __init__(

@@ -66,7 +66,7 @@ class Timers:
                 function = heapq.heappop(self._queue)[2]
             try:
                 function()
-            except Exception:  # noqa: BLE001 - one behaviour's mistake must not stop the lab's time
+            except Exception:
                 log.exception("a timer failed")
 
 
@@ -99,7 +99,7 @@ class Lab:
             return self._parts[kind]
 
     def extend(self, owner: type[Any], name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Stand in front of method `name` of `owner`: the function gets the original method first, then its arguments."""
+        """Stand in front of method `name` of `owner`: the function gets the original method, then its arguments."""
         original = getattr(owner, name)
         had_own = name in vars(owner)
 
@@ -127,7 +127,7 @@ class Lab:
         def guarded() -> None:
             try:
                 function()
-            except Exception:  # noqa: BLE001 - logged whole; the behaviour that started it has set the state
+            except Exception:
                 log.exception("%s failed", name)
 
         threading.Thread(target=guarded, name=name, daemon=True).start()

@@ -86,14 +86,14 @@ def _interfaces(backend: Any, vpc_id: str) -> Iterator[Any]:
 
 def _inside(backend: Any, vpc_id: str) -> Iterator[Any]:
     """What keeps a VPC from being deleted."""
-    yield from (subnet for in_zone in backend.subnets.values() for subnet in in_zone.values() if subnet.vpc_id == vpc_id)
+    yield from (
+        subnet for in_zone in backend.subnets.values() for subnet in in_zone.values() if subnet.vpc_id == vpc_id
+    )
     yield from _interfaces(backend, vpc_id)
     yield from (group for group in backend.groups[vpc_id].values() if not _is_default(group))
     yield from (gateway for gateway in backend.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id)
     yield from (
-        table
-        for table in backend.route_tables.values()
-        if table.vpc_id == vpc_id and table.main_association_id is None
+        table for table in backend.route_tables.values() if table.vpc_id == vpc_id and table.main_association_id is None
     )
     yield from (acl for acl in backend.network_acls.values() if acl.vpc_id == vpc_id and not acl.default)
     yield from (endpoint for endpoint in backend.vpc_end_points.values() if endpoint.vpc_id == vpc_id)

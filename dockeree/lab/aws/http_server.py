@@ -36,7 +36,7 @@ class KeepAliveHandler(MotoRequestHandler):
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Calls are kept by the lab, not printed."""
 
-    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+    def log_error(self, format: str, *args: Any) -> None:
         """Broken requests are worth a line of the lab's log, and no more."""
         log.info("%s: " + format, self.client_address, *args)
 
@@ -81,8 +81,9 @@ class KeepAliveHandler(MotoRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         if self.close_connection:
             self.send_header("Connection", "close")
-        head = b"".join(self._headers_buffer) + b"\r\n"
-        self._headers_buffer = []
+        # Headers and body in one write: in two, Nagle's algorithm and delayed acknowledgements cost 40 ms a call.
+        pending: list[bytes] = self.__dict__.pop("_headers_buffer")
+        head = b"".join(pending) + b"\r\n"
         self.wfile.write(head if bodiless else head + content)
 
 

@@ -18,8 +18,9 @@ from moto.ec2.utils import filter_dict_attribute_mapping
 from moto.elbv2.models import elbv2_backends
 
 from dockeree.lab.aws.core import Lab
-from dockeree.lab.aws.launch_plan import check_type, check_user_data
+from dockeree.lab.aws.launch_plan import check_type
 from dockeree.lab.aws.lifecycle import Lifecycle, Transition
+from dockeree.lab.aws.user_data import check_user_data
 
 INITIALIZING_SECONDS = 120.0
 CONSOLE_LIMIT = 64 * 1024
@@ -71,7 +72,9 @@ def _install_answers(lab: Lab) -> None:
 
     @lab.extend(InstanceResponse, "start_instances")
     def start(_original: Any, response: Any) -> ActionResult:
-        return _answer("StartingInstances", response.ec2_backend.start_instances(response._get_param("InstanceIds", [])))
+        return _answer(
+            "StartingInstances", response.ec2_backend.start_instances(response._get_param("InstanceIds", []))
+        )
 
 
 def _notify_terminated(response: Any, instance_ids: list[str]) -> None:
@@ -128,7 +131,9 @@ def _install_attributes(lab: Lab) -> None:
         return instance
 
     @lab.extend(EC2Backend, "modify_network_interface_attribute")
-    def modify_interface(original: Any, backend: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> None:
+    def modify_interface(
+        original: Any, backend: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any
+    ) -> None:
         if group_ids:
             set_interface_groups(backend, backend.get_network_interface(eni_id), group_ids)
         original(backend, eni_id, [], *args, **kwargs)
@@ -147,7 +152,8 @@ def set_interface_groups(backend: Any, interface: Any, group_ids: list[str]) -> 
             raise InvalidSecurityGroupNotFoundError(group_id)
         if group.vpc_id != interface.subnet.vpc_id:
             raise EC2ClientError(
-                "InvalidGroup.NotFound", f"You have specified two resources that belong to different networks: {group_id}"
+                "InvalidGroup.NotFound",
+                f"You have specified two resources that belong to different networks: {group_id}",
             )
     interface._group_set = groups
     if interface.instance is not None and interface.device_index == 0:
@@ -173,7 +179,9 @@ def _install_status(lab: Lab) -> None:
     @lab.extend(InstanceResponse, "describe_instance_status")
     def describe_status(original: Any, response: Any) -> ActionResult:
         result = original(response)
-        return ActionResult({"InstanceStatuses": [_status(lab, instance) for instance in result._result["InstanceStatuses"]]})
+        return ActionResult(
+            {"InstanceStatuses": [_status(lab, instance) for instance in result._result["InstanceStatuses"]]}
+        )
 
     @lab.extend(General, "get_console_output")
     def console(_original: Any, response: Any) -> ActionResult:

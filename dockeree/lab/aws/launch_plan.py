@@ -1,96 +1,31 @@
-"""What a launch comes to: RunInstances' parameters and a launch template's, made whole and checked as EC2 checks them.
+"""What a launch comes to: its subnet, groups, type, key and address, chosen and checked as EC2 does.
 
 Everything here works on the keyword arguments of moto's `EC2Backend.run_instances`, which RunInstances and Auto Scaling
-both call.
+both call. Auto Scaling and launch templates check with what is here, too, before anything is launched; for them the
+template's merging and the user data's limit are found here as well.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 from typing import Any
 
-from moto.core.types import Base64EncodedString
 from moto.ec2.exceptions import EC2ClientError, InvalidParameterValue, InvalidSubnetIdError
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
-from moto.ec2.utils import convert_tag_spec
 
-USER_DATA_LIMIT = 16 * 1024
-"""Bytes, before base64."""
+from dockeree.lab.aws.template_merge import Arguments, merge_template
+from dockeree.lab.aws.user_data import check_user_data
 
-Arguments = dict[str, Any]
-
-
-def decode_user_data(user_data: Any) -> bytes:
-    """User data as given, not base64; empty where there is none."""
-    if not user_data:
-        return b""
-    try:
-        return base64.b64decode(str(user_data).encode(), validate=False)
-    except (binascii.Error, ValueError):
-        raise EC2ClientError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
-
-
-def check_user_data(user_data: Any) -> None:
-    """Refuse what is too large."""
-    if len(decode_user_data(user_data)) > USER_DATA_LIMIT:
-        raise InvalidParameterValue(f"User data is limited to {USER_DATA_LIMIT} bytes")
-
-
-def merge_template(backend: Any, arguments: Arguments) -> None:
-    """Fill what the launch leaves open from its launch template, in place (keys `image_id` and `user_data` included)."""
-    if not arguments.get("launch_template"):
-        return
-    data = backend._get_template_from_args(arguments["launch_template"]).data
-    plain = {
-        "image_id": data.get("ImageId"),
-        "instance_type": data.get("InstanceType"),
-        "key_name": data.get("KeyName"),
-        "user_data": Base64EncodedString(str(data["UserData"])) if data.get("UserData") else None,
-        "block_device_mappings": data.get("BlockDeviceMappings"),
-        "ebs_optimized": data.get("EbsOptimized"),
-        "instance_initiated_shutdown_behavior": data.get("InstanceInitiatedShutdownBehavior"),
-        "disable_api_termination": data.get("DisableApiTermination"),
-        "disable_api_stop": data.get("DisableApiStop"),
-        "metadata_options": data.get("MetadataOptions"),
-        "placement": (data.get("Placement") or {}).get("AvailabilityZone"),
-    }
-    if arguments.get("is_instance_type_default"):
-        arguments["instance_type"] = None
-    for key, value in plain.items():
-        if value and not arguments.get(key):
-            arguments[key] = value
-    monitoring = (data.get("Monitoring") or {}).get("Enabled")
-    arguments["monitoring_state"] = arguments.get("monitoring_state") or ("enabled" if monitoring else None)
-    _merge_network(data, arguments)
-    _merge_profile(data, arguments)
-    _merge_tags(data, arguments)
-
-
-def _merge_network(data: Any, arguments: Arguments) -> None:
-    interfaces = data.get("NetworkInterfaces") or []
-    if interfaces and not arguments.get("nics"):
-        arguments["nics"] = [dict(interface) for interface in interfaces]
-    if not arguments.get("security_group_ids") and not arguments.get("security_group_names"):
-        arguments["security_group_ids"] = list(data.get("SecurityGroupIds") or [])
-        arguments["security_group_names"] = list(data.get("SecurityGroups") or [])
-
-
-def _merge_profile(data: Any, arguments: Arguments) -> None:
-    profile = data.get("IamInstanceProfile") or {}
-    if not arguments.get("iam_instance_profile_name") and not arguments.get("iam_instance_profile_arn"):
-        arguments["iam_instance_profile_name"] = profile.get("Name")
-        arguments["iam_instance_profile_arn"] = profile.get("Arn")
-
-
-def _merge_tags(data: Any, arguments: Arguments) -> None:
-    tags: dict[str, dict[str, str]] = {
-        kind: dict(values) for kind, values in convert_tag_spec(data.get("TagSpecifications") or []).items()
-    }
-    for kind, values in (arguments.get("tags") or {}).items():
-        tags.setdefault(kind, {}).update(values)
-    arguments["tags"] = tags
+__all__ = [
+    "check_key",
+    "check_private_address",
+    "check_type",
+    "check_user_data",
+    "choose_groups",
+    "choose_subnet",
+    "flatten_interface",
+    "merge_template",
+]
 
 
 def flatten_interface(arguments: Arguments) -> None:
@@ -195,34 +130,3 @@ def check_key(backend: Any, key_name: str | None) -> None:
     """Refuse an unknown key pair."""
     if key_name and key_name not in backend.key_pairs:
         raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
-
-
-def block_devices(image: Any, asked: list[Any]) -> list[dict[str, Any]]:
-    """The volumes of an instance: the image's own, changed by what is asked of the same device name, then the others.
-
-    A mapping for another name than the image's root device is a second disk beside the root.
-    """
-    devices: dict[str, dict[str, Any]] = {
-        mapping["DeviceName"]: {"DeviceName": mapping["DeviceName"], "Ebs": dict(mapping["Ebs"])}
-        for mapping in image.block_device_mappings
-    }
-    for mapping in asked:
-        name, ebs = mapping["DeviceName"], {key: value for key, value in (mapping.get("Ebs") or {}).items()}
-        if mapping.get("NoDevice") is not None:
-            devices.pop(name, None)
-            continue
-        if name not in devices and not ebs.get("VolumeSize") and not ebs.get("SnapshotId"):
-            raise EC2ClientError("MissingParameter", "The request must contain the parameter size or snapshotId")
-        given = {key: value for key, value in ebs.items() if value is not None}
-        size = given.get("VolumeSize")
-        minimum = devices.get(name, {"Ebs": {}})["Ebs"].get("VolumeSize")
-        if size is not None and minimum is not None and int(size) < int(minimum):
-            raise EC2ClientError(
-                "InvalidBlockDeviceMapping",
-                f"Volume of size {size}GB is smaller than snapshot '{image.ebs_snapshot.id}', "
-                f"expect size>= {minimum}GB",
-            )
-        device = devices.setdefault(name, {"DeviceName": name, "Ebs": {"DeleteOnTermination": False}})
-        device["Ebs"].update(given)
-        device["Ebs"].setdefault("VolumeType", "gp2")
-    return list(devices.values())

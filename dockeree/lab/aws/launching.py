@@ -18,6 +18,7 @@ from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import parse_user_data
 
 from dockeree.lab.aws import launch_plan, quotas
+from dockeree.lab.aws.block_devices import block_devices
 from dockeree.lab.aws.client_tokens import ClientTokens, fingerprint
 from dockeree.lab.aws.consistency import Consistency
 from dockeree.lab.aws.core import Lab
@@ -25,6 +26,8 @@ from dockeree.lab.aws.faults import Faults
 from dockeree.lab.aws.images import find_image
 from dockeree.lab.aws.instance_profiles import find_profile
 from dockeree.lab.aws.lifecycle import Lifecycle
+from dockeree.lab.aws.template_merge import merge_template
+from dockeree.lab.aws.user_data import check_user_data
 
 
 def install(lab: Lab) -> None:
@@ -129,10 +132,10 @@ def _tags(response: Any) -> dict[str, dict[str, str]]:
 
 def _launch(lab: Lab, original: Any, backend: Any, count: int, arguments: dict[str, Any]) -> Any:
     at_least = arguments.pop("at_least", count)
-    launch_plan.merge_template(backend, arguments)
+    merge_template(backend, arguments)
     launch_plan.flatten_interface(arguments)
     instance_type = arguments.get("instance_type") or "m1.small"
-    launch_plan.check_user_data(arguments["user_data"])
+    check_user_data(arguments["user_data"])
     image = find_image(backend, arguments["image_id"])
     launch_plan.check_key(backend, arguments.get("key_name"))
     if any(nic.get("NetworkInterfaceId") for nic in arguments.get("nics") or []):
@@ -145,7 +148,7 @@ def _launch(lab: Lab, original: Any, backend: Any, count: int, arguments: dict[s
     profile = find_profile(
         lab, arguments.pop("iam_instance_profile_name", None), arguments.pop("iam_instance_profile_arn", None)
     )
-    devices = launch_plan.block_devices(image, arguments.get("block_device_mappings") or [])
+    devices = block_devices(image, arguments.get("block_device_mappings") or [])
     _check_capacity(lab, subnet.availability_zone, instance_type)
     count = quotas.affordable(backend, instance_type, at_least, count)
     _check_free_addresses(subnet, count)
@@ -175,7 +178,8 @@ def _check_free_addresses(subnet: Any, count: int) -> None:
     if subnet.cidr.num_addresses - 5 - len(subnet._subnet_ips) < count:
         raise EC2ClientError(
             "InsufficientFreeAddressesInSubnet",
-            f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
+            f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of "
+            "instances.",
         )
 
 
@@ -194,7 +198,9 @@ def _launch_in_moto(
     arguments["tags"] = {
         kind: values for kind, values in (arguments.get("tags") or {}).items() if kind in ("instance", "volume")
     } | {"network-interface": (arguments.get("tags") or {}).get("network-interface", {})}
-    kwargs = {key: value for key, value in arguments.items() if key not in ("image_id", "user_data", "security_group_names")}
+    kwargs = {
+        key: value for key, value in arguments.items() if key not in ("image_id", "user_data", "security_group_names")
+    }
     kwargs.update(
         instance_type=instance_type,
         is_instance_type_default=False,
@@ -217,7 +223,9 @@ def _complete(
     instance.launch_time = utcnow()
     for interface in instance.nics.values():
         if interface.instance is instance and not interface.delete_on_termination:
-            interface.delete_on_termination = not interface_stays and interface.description == "Primary network interface"
+            interface.delete_on_termination = (
+                not interface_stays and interface.description == "Primary network interface"
+            )
         interface.add_tags(tags.get("network-interface", {}))
         interface.private_dns_name = instance.private_dns_name
     for device in devices:

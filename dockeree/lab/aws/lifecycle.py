@@ -9,16 +9,16 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from dataclasses import dataclass, field
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.instances import InstanceState, StateReason
+from moto.ec2.models.instances import InstanceState
 
 from dockeree.lab.aws import addresses
 from dockeree.lab.aws.applier import Applier
 from dockeree.lab.aws.core import Lab
+from dockeree.lab.aws.machine import Machine, set_state
 from dockeree.lab.aws.node_specs import node_spec
 from dockeree.lab.aws.termination import bury, forget
 from dockeree.lab.world import LabError
@@ -34,38 +34,8 @@ LISTED_AT_LEAST_SECONDS = 60.0
 """In real seconds: a waiter must be able to see `terminated` however fast the lab's time runs."""
 POWER_POLL_SECONDS = 0.5
 
-_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
-
 Transition = tuple[Any, InstanceState]
 """An instance, and the state it was in."""
-
-
-def set_state(instance: Any, name: str, code: str = "", message: str = "") -> InstanceState:
-    """Move an instance to a state, with EC2's reason where there is one. Returns the state before."""
-    before = copy.copy(instance._state)
-    instance._state.name, instance._state.code = name, _CODES[name]
-    instance.state_reason = StateReason(f"{code}: {message}" if code else "", code)
-    if code.startswith("Client.UserInitiated"):
-        instance._reason = f"User initiated ({utcnow().strftime('%Y-%m-%d %H:%M:%S GMT')})"
-    else:
-        instance._reason = message
-    return before
-
-
-@dataclass
-class Machine:
-    """An instance and its node. `work` is held while the node is being worked on."""
-
-    backend: Any
-    instance: Any
-    work: threading.Lock = field(default_factory=threading.Lock)
-    power_is_cut: bool = False
-    seen_off: int = 0
-
-    @property
-    def state(self) -> str:
-        """The instance's state name."""
-        return str(self.instance._state.name)
 
 
 class Lifecycle:
@@ -114,7 +84,12 @@ class Lifecycle:
             if instance.disable_api_stop:
                 raise _not_permitted(instance.id, "stopped", "disableApiStop")
         return [
-            (instance, self._begin_stop(self._machines[instance.id], "Client.UserInitiatedShutdown", "User initiated shutdown"))
+            (
+                instance,
+                self._begin_stop(
+                    self._machines[instance.id], "Client.UserInitiatedShutdown", "User initiated shutdown"
+                ),
+            )
             for instance in instances
         ]
 
@@ -271,7 +246,7 @@ class Lifecycle:
                 if machine.state == "running" and not machine.power_is_cut and machine.work.acquire(blocking=False):
                     try:
                         self._look_at(machine)
-                    except Exception:  # noqa: BLE001 - one node's trouble must not end the watch over the others
+                    except Exception:
                         log.exception("%s could not be looked at", machine.instance.id)
                     finally:
                         machine.work.release()

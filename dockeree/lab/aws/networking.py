@@ -1,4 +1,4 @@
-"""What EC2's networking calls do beside moto's models: the network is told, and interfaces get addresses of their own."""
+"""What EC2's networking calls do beside moto's models: tell the network, and give interfaces addresses of their own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def install(lab: Lab) -> None:
         lab.extend(EC2Backend, name)(_perhaps_not_visible_yet(lab))
 
     @lab.extend(EC2Backend, "create_network_interface")
-    def create_interface(original: Any, backend: Any, subnet: Any, private_ip_address: Any, *args: Any, **kwargs: Any) -> Any:
+    def create_interface(
+        original: Any, backend: Any, subnet: Any, private_ip_address: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         for group_id in kwargs.get("group_ids") or []:
             if backend.get_security_group_from_id(group_id) is None:
                 raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")

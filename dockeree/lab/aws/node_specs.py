@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dockeree.lab.aws.images import image_variant
-from dockeree.lab.aws.launch_plan import decode_user_data
 from dockeree.lab.aws.snapshot import hostname
+from dockeree.lab.aws.user_data import decode_user_data
 from dockeree.lab.world import NodeSpec
 
 

@@ -13,9 +13,9 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from dockeree.lab.aws.core import Lab
-from dockeree.lab.aws.launch_plan import decode_user_data
 from dockeree.lab.aws.node_specs import authorized_key
 from dockeree.lab.aws.snapshot import WITH_NODE
+from dockeree.lab.aws.user_data import decode_user_data
 from dockeree.lab.settings import ACCOUNT_ID
 from dockeree.lab.world import Credentials, Metadata
 

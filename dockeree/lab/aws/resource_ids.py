@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
 from moto.ec2.responses.tags import TagResponse
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from dockeree.lab.aws.consistency import Consistency
 from dockeree.lab.aws.core import Lab
@@ -86,6 +88,18 @@ def exists(backend: Any, resource_id: str) -> bool:
 def install(lab: Lab) -> None:
     """Check the ids of each call, and those that tags are put on."""
     lab.part(Ec2Checks).checks.append(lambda response: _check_ids(lab, response))
+
+    @lab.extend(EC2Backend, "describe_tags")
+    def describe_tags(original: Any, backend: Any, filters: Any = None) -> Any:
+        # moto asks this for each resource that it describes, and looks all tags of the account through each time.
+        ids = (filters or {}).get("resource-id", [])
+        if len(filters or {}) != 1 or len(ids) != 1 or "*" in ids[0] or "?" in ids[0]:
+            return original(backend, filters)
+        kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(ids[0]), "")
+        return [
+            {"resource_id": ids[0], "key": key, "value": value, "resource_type": kind}
+            for key, value in backend.tags.get(ids[0], {}).items()
+        ]
 
     @lab.extend(TagResponse, "create_tags")
     def create_tags(original: Any, response: Any) -> Any:

@@ -1,10 +1,10 @@
 """The lab's API server: moto with AWS's behaviours over it, on sockets that listen already.
 
-    server = ApiServer(lab)
-    access_key_id, secret_access_key = server.operator
-    server.start([loopback_socket])          # server.endpoint_url
-    server.serve_on(socket_inside_a_namespace)
-    server.close()
+server = ApiServer(lab)
+access_key_id, secret_access_key = server.operator
+server.start([loopback_socket])          # server.endpoint_url
+server.serve_on(socket_inside_a_namespace)
+server.close()
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class ApiServer:
     """One region's worth of AWS (all regions, in fact) over HTTP, for one lab.
 
     Made, it holds an empty account with an operator in it, whose access key is `operator`; IAM is enforced. Nothing
-    listens before `start`. `operator_address` is the address by which nodes see the operator's machine (`/lab/address`).
+    listens before `start`. `operator_address` is the address by which nodes see the operator's machine, for
+    `/lab/address`.
     """
 
     def __init__(self, lab: Lab, operator_address: str | None = None) -> None:

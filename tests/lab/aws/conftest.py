@@ -21,6 +21,8 @@ from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import LabError, NodeSpec, Snapshot, Target, TargetHealth
 
 REGION = "us-east-1"
+SESSION = boto3.session.Session()
+"""One for all tests: it keeps botocore's service models, which take half a second to read."""
 NO_RETRIES = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 
 
@@ -134,8 +136,15 @@ class Api:
     def client(self, service: str, region: str = REGION, credentials: tuple[str, ...] | None = None) -> Any:
         """A boto3 client without retries; as the operator, or with (id, secret[, token])."""
         key, secret, *token = credentials or self.server.operator
-        session = boto3.session.Session(key, secret, token[0] if token else None, region)
-        client = session.client(service, endpoint_url=self.url, config=NO_RETRIES)
+        client = SESSION.client(
+            service,
+            region,
+            endpoint_url=self.url,
+            config=NO_RETRIES,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token[0] if token else None,
+        )
         self._clients.append(client)
         return client
 

@@ -42,12 +42,16 @@ def launch(ec2: Any, eventually: Any, subnet: str, groups: list[str]) -> str:
 
 def wait(ec2: Any, eventually: Any, instance: str, state: str) -> None:
     eventually(
-        lambda: ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["State"]["Name"] == state
+        lambda: (
+            ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["State"]["Name"] == state
+        )
     )
 
 
 @pytest.mark.parametrize("time_scale", [0.02])
-def test_an_instance_holds_its_subnet_and_group_until_it_is_gone(ec2: Any, vpc: str, subnet: str, eventually: Any) -> None:
+def test_an_instance_holds_its_subnet_and_group_until_it_is_gone(
+    ec2: Any, vpc: str, subnet: str, eventually: Any
+) -> None:
     group = make_group(ec2, vpc, "nodes")
     instance = launch(ec2, eventually, subnet, [group])
     assert refusal(lambda: ec2.delete_subnet(SubnetId=subnet)) == "DependencyViolation"

@@ -55,7 +55,9 @@ def test_a_stopped_instance_has_no_public_address_and_gets_another_one(api: Any,
     assert api.driver.specs[instance.id].public_ip == running["PublicIpAddress"]
 
 
-def test_a_stopped_instance_keeps_its_place_in_the_network(api: Any, ec2: Any, instance: Instance, eventually: Any) -> None:
+def test_a_stopped_instance_keeps_its_place_in_the_network(
+    api: Any, ec2: Any, instance: Instance, eventually: Any
+) -> None:
     ec2.stop_instances(InstanceIds=[instance.id])
     instance.wait("stopped")
     eventually(lambda: api.wiring.last.instances and not api.wiring.last.instances[0].running)
@@ -104,7 +106,9 @@ def test_terminating_a_pending_instance(api: Any, ec2: Any, eventually: Any) -> 
     ec2.terminate_instances(InstanceIds=[started["InstanceId"]])
     eventually(lambda: api.driver.did("destroy") == [started["InstanceId"]])
     found = eventually(
-        lambda: ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["terminated"]}])["Reservations"]
+        lambda: ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["terminated"]}])[
+            "Reservations"
+        ]
     )
     assert found[0]["Instances"][0]["InstanceId"] == started["InstanceId"]
     assert api.driver.on == set()
@@ -176,7 +180,9 @@ def test_a_node_that_shuts_itself_down(api: Any, ec2: Any, eventually: Any, beha
     assert instance.wait(state)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
 
 
-def test_a_power_cut_leaves_the_instance_running_and_impaired(api: Any, ec2: Any, instance: Instance, eventually: Any) -> None:
+def test_a_power_cut_leaves_the_instance_running_and_impaired(
+    api: Any, ec2: Any, instance: Instance, eventually: Any
+) -> None:
     eventually(lambda: statuses(ec2)[0]["InstanceStatus"]["Status"] == "ok")
     api.control("POST", f"/lab/instances/{instance.id}/power-cut")
     assert api.driver.did("power_cut") == [instance.id]
@@ -208,7 +214,9 @@ def test_type_and_user_data_change_on_a_stopped_instance_only(ec2: Any, instance
     assert base64.b64decode(user_data) == b"#!/bin/sh\necho changed\n"
 
 
-def test_groups_of_an_instance_are_those_of_its_interface(api: Any, ec2: Any, instance: Instance, eventually: Any) -> None:
+def test_groups_of_an_instance_are_those_of_its_interface(
+    api: Any, ec2: Any, instance: Instance, eventually: Any
+) -> None:
     found = instance.describe()
     group = ec2.create_security_group(GroupName="other", Description="other", VpcId=found["VpcId"])["GroupId"]
     ec2.modify_instance_attribute(InstanceId=instance.id, Groups=[group])

@@ -49,7 +49,9 @@ def test_vpcs_that_nobody_uses_are_left_out(api: Any, ec2: Any) -> None:
     assert api.wiring.last == Snapshot()
 
 
-def test_a_route_to_the_gateway_makes_a_subnet_public(api: Any, ec2: Any, network: dict[str, str], eventually: Any) -> None:
+def test_a_route_to_the_gateway_makes_a_subnet_public(
+    api: Any, ec2: Any, network: dict[str, str], eventually: Any
+) -> None:
     eventually(lambda: api.wiring.last.subnets)
     assert (api.wiring.last.vpcs[0].cidr, api.wiring.last.vpcs[0].has_internet_gateway) == ("10.32.0.0/16", True)
     assert api.wiring.last.subnets[0].routes_to_internet is False
@@ -64,7 +66,12 @@ def test_rules_of_groups(api: Any, ec2: Any, network: dict[str, str], eventually
         GroupId=network["group"],
         IpPermissions=[
             {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "198.51.100.7/32"}]},
-            {"IpProtocol": "udp", "FromPort": 4789, "ToPort": 4789, "UserIdGroupPairs": [{"GroupId": network["group"]}]},
+            {
+                "IpProtocol": "udp",
+                "FromPort": 4789,
+                "ToPort": 4789,
+                "UserIdGroupPairs": [{"GroupId": network["group"]}],
+            },
         ],
     )
 
@@ -98,9 +105,13 @@ def test_a_network_that_cannot_be_made_fails_the_launch(api: Any, ec2: Any, netw
     api.wiring.apply = broken
     instance = launch(ec2, network)
     gone = eventually(
-        lambda: (found := ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0])["State"]["Name"]
-        == "terminated"
-        and found
+        lambda: (
+            (found := ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0])["State"][
+                "Name"
+            ]
+            == "terminated"
+            and found
+        )
     )
     assert "no more bridges" in gone["StateReason"]["Message"]
     with pytest.raises(LabError, match="no more bridges"):
@@ -194,7 +205,9 @@ def test_an_instance_without_a_profile_has_no_credentials(api: Any, ec2: Any, ne
     assert LabRegion(api.lab).role_credentials(launch(ec2, network)) is None
 
 
-def test_a_role_is_not_asked_for_a_dry_run_before_its_permission(api: Any, ec2: Any, network: Any, eventually: Any) -> None:
+def test_a_role_is_not_asked_for_a_dry_run_before_its_permission(
+    api: Any, ec2: Any, network: Any, eventually: Any
+) -> None:
     make_profile(api)
     instance = eventually(lambda: launched(ec2, network, IamInstanceProfile={"Name": "nodes"}))
     given = LabRegion(api.lab).role_credentials(instance)

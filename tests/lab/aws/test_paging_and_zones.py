@@ -42,7 +42,9 @@ def test_the_sdks_paginator_sees_everything(ec2: Any, groups: list[str]) -> None
     assert {group["GroupId"] for page in pages for group in page["SecurityGroups"]} >= set(groups)
 
 
-@pytest.mark.parametrize("operation", ["describe_instances", "describe_vpcs", "describe_security_groups", "describe_subnets"])
+@pytest.mark.parametrize(
+    "operation", ["describe_instances", "describe_vpcs", "describe_security_groups", "describe_subnets"]
+)
 @pytest.mark.parametrize("limit", [1, 4, 1001])
 def test_limits_of_max_results(ec2: Any, operation: str, limit: int) -> None:
     assert refusal(lambda: getattr(ec2, operation)(MaxResults=limit)) == "InvalidParameterValue"
@@ -57,7 +59,9 @@ def test_pages_of_instances_count_instances(ec2: Any) -> None:
     launched = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=8, MaxCount=8)["Instances"]
     first = ec2.describe_instances(MaxResults=5)
     second = ec2.describe_instances(MaxResults=5, NextToken=first["NextToken"])
-    seen = [one["InstanceId"] for page in (first, second) for entry in page["Reservations"] for one in entry["Instances"]]
+    seen = [
+        one["InstanceId"] for page in (first, second) for entry in page["Reservations"] for one in entry["Instances"]
+    ]
     assert [sum(len(entry["Instances"]) for entry in page["Reservations"]) for page in (first, second)] == [5, 3]
     assert sorted(seen) == sorted(one["InstanceId"] for one in launched)
     assert refusal(lambda: ec2.describe_instances(InstanceIds=seen, MaxResults=5)) == "InvalidParameterCombination"

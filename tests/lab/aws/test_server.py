@@ -30,7 +30,11 @@ def test_rest_and_json_calls_are_recorded_by_name(api: Any) -> None:
     with pytest.raises(ClientError):
         api.client("ssm").get_parameter(Name="/none")
     named = [(call["service"], call["action"], call["error_code"]) for call in api.control("GET", "/lab/calls")]
-    assert named == [("s3", "ListBuckets", ""), ("route53", "ListHostedZones", ""), ("ssm", "GetParameter", "ParameterNotFound")]
+    assert named == [
+        ("s3", "ListBuckets", ""),
+        ("route53", "ListHostedZones", ""),
+        ("ssm", "GetParameter", "ParameterNotFound"),
+    ]
 
 
 def test_calls_are_forgotten_on_delete(api: Any) -> None:
