@@ -7,6 +7,7 @@ was called.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,8 +66,11 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region's name. Raises AwsError when none is set anywhere."""
-        region = self._wanted_region or self._session.region_name
+        """The region's name. Raises AwsError when none is set anywhere.
+
+        AWS's other tools read AWS_REGION first; botocore knows AWS_DEFAULT_REGION and the profile alone.
+        """
+        region = self._wanted_region or os.environ.get("AWS_REGION") or self._session.region_name
         if not region:
             raise AwsError("no AWS region is set", "Set `region` in the configuration, --region, or AWS_REGION.")
         return str(region)
