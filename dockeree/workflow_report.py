@@ -6,6 +6,7 @@ Whatever is shown, everything is in the log file.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from typing import Any, TextIO
 
@@ -124,6 +125,17 @@ class WorkflowReport:
             total = len(self.board.steps)
             return f"{self.board.done_count} of {total} steps done" if total else ""
 
+    def write_line(self, stream: TextIO, text: str) -> None:
+        """Write to a stream that may be a pipe. When its reader is gone the work goes on, told to the log alone."""
+        try:
+            stream.write(f"{text}\n")
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            self.log_file.write("the reader of the output is gone; going on")
+
     def _end(self, key: str, state: str, *, changed: bool = False, problem: str = "") -> StepRow:
         with self.mutex:
             step = self.board.steps[key]
@@ -148,7 +160,7 @@ class QuietReport(WorkflowReport):
     def show_message(self, text: str, kind: str) -> None:
         """Warnings only."""
         if kind == "warning":
-            _write_line(self._stream, f"warning: {text}")
+            self.write_line(self._stream, f"warning: {text}")
 
 
 class PlainReport(WorkflowReport):
@@ -222,7 +234,7 @@ class PlainReport(WorkflowReport):
     def _line(self, text: str) -> None:
         with self.mutex:
             self._last_line_at = self.clock.now()
-            _write_line(self._stream, text)
+            self.write_line(self._stream, text)
 
 
 class JsonReport(WorkflowReport):
@@ -258,14 +270,9 @@ class JsonReport(WorkflowReport):
 
     def _event(self, kind: str, **fields: Any) -> None:
         with self.mutex:
-            _write_line(self._stream, json.dumps({"type": kind} | fields))
+            self.write_line(self._stream, json.dumps({"type": kind} | fields))
 
 
 def first_line(text: str) -> str:
     """The first line of a message that may have several."""
     return text.strip().splitlines()[0] if text.strip() else "no message"
-
-
-def _write_line(stream: TextIO, text: str) -> None:
-    stream.write(f"{text}\n")
-    stream.flush()

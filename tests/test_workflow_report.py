@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,3 +234,16 @@ def test_where_it_stands(log_file: LogFile, clock: FakeClock) -> None:
     assert report.standing() == ""
     tell_a_story(report, clock)
     assert report.standing() == "1 of 3 steps done"
+
+
+@pytest.mark.parametrize("kind", [PlainReport, JsonReport, QuietReport])
+def test_a_reader_that_goes_away_does_not_end_the_work(log_file: LogFile, clock: FakeClock, kind: Any) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        report = kind(log_file, stream, clock)
+        tell_a_story(report, clock)
+        tell_a_story(report, clock)
+    assert report.standing() == "1 of 3 steps done"
+    assert log_file.path is not None
+    assert log_file.path.read_text().count("the reader of the output is gone") == 1
