@@ -17,9 +17,14 @@ from urllib.parse import urlparse
 
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
-from moto.core.exceptions import ServiceException
 from moto.iam.access_control import IAMRequest, S3IAMRequest
 from moto.iam.models import iam_backends
+from moto.s3.exceptions import (
+    S3AccessDeniedError,
+    S3InvalidAccessKeyIdError,
+    S3InvalidTokenError,
+    S3SignatureDoesNotMatchError,
+)
 
 from dockeree.lab.aws.callers import Caller, identify
 from dockeree.lab.aws.core import Lab
@@ -67,13 +72,14 @@ def is_allowed(lab: Lab, action: str, resource: str, context: Mapping[str, str] 
 def require(lab: Lab, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
     """Refuse the present call unless its caller may do `action` on the resource of this ARN.
 
-    Raises moto's ServiceException, with the code that AWS has for the service of the call.
+    Raises Refusal, with the code that AWS has for the service of the call.
     """
     caller = lab.part(Authorization).caller
     if caller is None or is_allowed(lab, action, resource, context):
         return
     service = caller.context["lab:service"][0]
-    raise ServiceException(_denied_code(service), _denied_message(caller, action, resource, Decision.NOT_ALLOWED))
+    message = _denied_message(caller, action, resource, Decision.NOT_ALLOWED)
+    raise Refusal(service, _denied_code(service), message, 403)
 
 
 def _decide(caller: Caller, action: str, asked: Asked, more: Mapping[str, str]) -> Decision:
@@ -113,6 +119,19 @@ class _SignedRequest(IAMRequest):
     def _raise_invalid_access_key(self, _reason: str) -> None:
         code = "AuthFailure" if self._service == "ec2" else _unsigned_code(self._service, "InvalidClientTokenId")
         raise Refusal(self._service, code, "The security token included in the request is invalid.", 403)
+
+
+class _SignedS3Request(S3IAMRequest):
+    """The same for S3, whose handlers turn its own exceptions into answers."""
+
+    def _raise_signature_does_not_match(self) -> None:
+        raise S3SignatureDoesNotMatchError()
+
+    def _raise_invalid_access_key(self, reason: str) -> None:
+        raise S3InvalidTokenError() if reason == "InvalidToken" else S3InvalidAccessKeyIdError()
+
+    def _raise_access_denied(self) -> None:
+        raise S3AccessDeniedError()
 
 
 def _unsigned_code(service: str, code: str) -> str:
@@ -218,4 +237,4 @@ def install(lab: Lab) -> None:
         if ActionAuthenticatorMixin.request_count < settings.INITIAL_NO_AUTH_ACTION_COUNT:
             lab.part(Authorization).caller = None
             return  # not enforced (yet): moto's own switch
-        check(lab, response, S3IAMRequest if request_class is S3IAMRequest else _SignedRequest, resource)
+        check(lab, response, _SignedS3Request if request_class is S3IAMRequest else _SignedRequest, resource)

@@ -146,12 +146,20 @@ def _install_profiles(lab: Lab) -> None:
 
 def _install_roles(lab: Lab) -> None:
     @lab.extend(IAMBackend, "create_role")
-    def create_role(original: Any, iam: Any, *args: Any, **kwargs: Any) -> Any:
-        _check_trust_policy(kwargs.get("assume_role_policy_document") or args[1])
-        boundary = kwargs.get("permissions_boundary")
-        if boundary and boundary not in iam.managed_policies:
-            raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
-        return original(iam, *args, **kwargs)
+    def create_role(
+        original: Any,
+        iam: Any,
+        role_name: str,
+        assume_role_policy_document: str,
+        path: str,
+        permissions_boundary: str | None,
+        *rest: Any,
+        **more: Any,
+    ) -> Any:
+        _check_trust_policy(assume_role_policy_document)
+        if permissions_boundary and permissions_boundary not in iam.managed_policies:
+            raise NotFoundException(f"Scope ARN: {permissions_boundary} does not exist or is not attachable.")
+        return original(iam, role_name, assume_role_policy_document, path, permissions_boundary, *rest, **more)
 
     @lab.extend(IAMBackend, "put_role_policy")
     def put_role_policy(original: Any, iam: Any, role_name: str, policy_name: str, policy_json: str) -> None:

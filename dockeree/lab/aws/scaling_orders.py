@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from moto.autoscaling.exceptions import ValidationError
-from moto.autoscaling.models import ASG_NAME_TAG, autoscaling_backends
+from moto.autoscaling.models import ASG_NAME_TAG
 
 from dockeree.lab.aws import scaling_groups
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.aws.scaling_members import IN_SERVICE, STANDBY, TERMINATING, Member, ScalingActivity, timestamp
 from dockeree.lab.aws.scaling_reconcile import Reconciler
-from dockeree.lab.settings import ACCOUNT_ID
 
 
 def find_member(backend: Any, instance_id: str) -> tuple[Any, Member]:
@@ -97,18 +96,3 @@ def detach(lab: Lab, backend: Any, name: str, instance_ids: list[str], decrement
             activity.succeed()
     lab.part(Reconciler).soon()
     return answers
-
-
-def target_lifecycle_state(lab: Lab, instance_id: str) -> str | None:
-    """What the metadata service tells an instance of its group's intent: InService, Terminated, Standby.
-
-    None for an instance of no group.
-    """
-    with lab.lock:
-        for backend in autoscaling_backends[ACCOUNT_ID].values():
-            for group in backend.autoscaling_groups.values():
-                for member in group.instance_states:
-                    if member.instance_id == instance_id:
-                        states = {TERMINATING: "Terminated", STANDBY: STANDBY}
-                        return states.get(member.lifecycle_state, IN_SERVICE)
-    return None

@@ -43,8 +43,7 @@ class Site:
 
 
 @pytest.fixture
-def site(api: Any) -> Site:
-    ec2 = api.client("ec2")
+def site(api: Any, ec2: Any) -> Site:
     vpc_id = ec2.create_vpc(CidrBlock="10.32.0.0/16")["Vpc"]["VpcId"]
     gateway_id = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)
@@ -63,9 +62,8 @@ def elb(api: Any) -> Any:
 
 
 @pytest.fixture
-def run_instance(api: Any, site: Site, eventually: Any) -> Callable[..., str]:
+def run_instance(ec2: Any, site: Site, eventually: Any) -> Callable[..., str]:
     """Launch an instance in one of the site's subnets and wait until it runs."""
-    ec2 = api.client("ec2")
 
     def run(subnet: int = 0) -> str:
         instance_id = ec2.run_instances(

@@ -38,7 +38,8 @@ def test_one_interface_a_subnet_owned_by_amazon(site, ec2, make_balancer):
     interfaces = ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
     assert {interface["SubnetId"] for interface in interfaces} == set(site.subnet_ids)
     for interface in interfaces:
-        assert interface["RequesterManaged"] and interface["RequesterId"] == "amazon-elb"
+        assert interface["RequesterManaged"]
+        assert interface["RequesterId"] == "amazon-elb"
         assert interface["Attachment"]["InstanceOwnerId"] == "amazon-elb"
         assert interface["Status"] == "in-use"
         assert [group["GroupId"] for group in interface["Groups"]] == [site.group_id]

@@ -50,7 +50,8 @@ def test_a_version_from_another(ec2, create):
         "LaunchTemplateVersions"
     ]
     data = version["LaunchTemplateData"]
-    assert version["VersionNumber"] == 2 and not version["DefaultVersion"]
+    assert version["VersionNumber"] == 2
+    assert not version["DefaultVersion"]
     assert (data["InstanceType"], data["KeyName"], data["UserData"]) == ("t3.large", "key", _user_data(3))
 
 

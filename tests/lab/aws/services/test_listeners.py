@@ -95,9 +95,7 @@ def test_listener_pages_and_tags(elb, make_balancer, make_target_group, make_lis
     tags = [{"Key": "dockeree:role", "Value": "ucp"}]
     arns = {make_listener(balancer_arn, group_arn, Port=port, Tags=tags) for port in (443, 6443, 8443)}
     pages = list(
-        elb.get_paginator("describe_listeners").paginate(
-            LoadBalancerArn=balancer_arn, PaginationConfig={"PageSize": 2}
-        )
+        elb.get_paginator("describe_listeners").paginate(LoadBalancerArn=balancer_arn, PaginationConfig={"PageSize": 2})
     )
     assert [len(page["Listeners"]) for page in pages] == [2, 1]
     assert {listener["ListenerArn"] for page in pages for listener in page["Listeners"]} == arns
