@@ -67,7 +67,8 @@ class Image(Section):
 
     ami: Annotated[str, StringConstraints(pattern=r"^ami-[0-9a-f]{8,17}$")] | None = Field(
         None,
-        description="An AMI id. Default: Ubuntu 24.04's current AMI, resolved once per cluster and recorded in its tags.",
+        description="An AMI id. Default: Ubuntu 24.04's current AMI, resolved once per cluster and recorded in its "
+        "tags.",
     )
 
 
