@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from dockeree.console import Screen
 
 MOST_CAUSE_LINES = 5
+MOST_CAUSE_LINES_EACH = 2
 MOST_FAILURES = 3
+"""With two lines of cause each, the screen stays within 15 lines."""
 
 
 def show_error(session: Session, error: DockereeError) -> None:
@@ -30,9 +32,9 @@ def show_error(session: Session, error: DockereeError) -> None:
     if isinstance(error, StepsFailed):
         failures = [_named(session, key, failure) for key, failure in error.failures]
     for failure in failures[:MOST_FAILURES]:
-        _show_failure(screen, failure)
+        _show_failure(screen, failure, MOST_CAUSE_LINES if len(failures) == 1 else MOST_CAUSE_LINES_EACH)
     if len(failures) > MOST_FAILURES:
-        screen.line(f"  and {len(failures) - MOST_FAILURES} more: see the log")
+        location += f"    (and {len(failures) - MOST_FAILURES} more failures)"
     screen.fields(_closing_fields(session, error, location), indent="  ")
 
 
@@ -85,13 +87,13 @@ def _named(session: Session, key: str, failure: BaseException) -> DockereeError:
     return named
 
 
-def _show_failure(screen: Screen, failure: BaseException) -> None:
+def _show_failure(screen: Screen, failure: BaseException, most_lines: int) -> None:
     first, *more = _words(failure)
     screen.fail(first)
     causes = [*more, *(f"- {problem}" for problem in getattr(failure, "problems", ()))]
-    most = max(MOST_CAUSE_LINES, len(getattr(failure, "problems", ())))
+    most = max(most_lines, len(getattr(failure, "problems", ())))
     if len(causes) > most:
-        causes = [*causes[:most], "(the rest is in the log)"]
+        causes = [*causes[: most - 1], "(the rest is in the log)"]
     fields = [("cause", "\n".join(causes))] if causes else []
     if isinstance(failure, DockereeError) and failure.hint:
         fields.append(("fix", failure.hint))

@@ -153,6 +153,23 @@ def test_failed_steps_are_named_with_what_stands_and_how_to_go_on(dockeree: Comm
     ]
 
 
+def test_however_much_fails_the_screen_stays_short(dockeree: CommandLine) -> None:
+    def up(cluster: Any) -> None:
+        cluster.report.plan([(f"group{number}/A", "Do it", ()) for number in range(6)])
+        errors = [
+            (f"group{n}/A", AwsError("\n".join(f"line {m} of {n}" for m in range(9)), "Mend it.")) for n in range(6)
+        ]
+        raise StepsFailed(errors, "six failures")
+
+    dockeree.configure()
+    dockeree.provide("up", up=up)
+    lines = dockeree("up", "--progress", "quiet").stderr.splitlines()
+    assert len(lines) <= 15, lines
+    assert [line for line in lines if line.startswith("✗")] == [f"✗ group{number}: Do it" for number in range(3)]
+    assert lines[-1].endswith("(and 3 more failures)")
+    assert all(f"line 8 of {number}" in dockeree.log_texts()[0] for number in range(6)), "the log has all of it"
+
+
 def test_all_reasons_of_a_preflight_are_shown(dockeree: CommandLine) -> None:
     dockeree.configure()
     reasons = [f"reason {number}" for number in range(8)]
