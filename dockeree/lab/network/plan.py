@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from dockeree.lab.network import addresses
-from dockeree.lab.network.firewall import gateway_ruleset, vpc_ruleset
+from dockeree.lab.network.firewall import vpc_ruleset
+from dockeree.lab.network.translation import gateway_ruleset
 from dockeree.lab.world import Interface, Snapshot, Subnet
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dockeree.lab.network import addresses, names, namespaces
 from dockeree.lab.network.balancers import Balancers
 from dockeree.lab.network.cleanup import remove_network
-from dockeree.lab.network.hosts import set_host_names
+from dockeree.lab.network.hosts import HOSTS_FILE, set_host_names
 from dockeree.lab.network.links import Links
 from dockeree.lab.network.loop import LoopThread
 from dockeree.lab.network.metadata_server import PORT as METADATA_PORT
@@ -76,7 +76,10 @@ class MachineWiring:
                 self._loop.call(self._balancers.update(snapshot))
             except OSError as error:
                 raise LabError(f"a balancer could not listen: {error}") from error
-            set_host_names(self.tag, self._host_names())
+            try:
+                set_host_names(self.tag, self._host_names())
+            except OSError as error:
+                raise LabError(f"balancers' names could not be written to {HOSTS_FILE}: {error}") from error
 
     def target_health(self, target_group_arn: str, target: Target) -> TargetHealth:
         """What the balancers' checks last said of a target, in EC2's words."""
