@@ -9,7 +9,7 @@ from typing import Any
 from moto import settings
 from moto.core import responses
 from moto.core.authorization import ActionAuthenticatorMixin
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.model_instances import reset_model_data
 
 from dockeree.lab.settings import ACCOUNT_ID
@@ -36,11 +36,14 @@ def configure_moto() -> None:
 
 def empty_account() -> None:
     """Forget every resource of every service and region, and let calls pass unchecked until `enforce_iam`."""
-    services = list(BackendDict._instances)
-    BackendDict.reset()
-    for service in services:
-        # Resetting one service makes another's backend anew (Auto Scaling: EC2's), before the behaviours are there.
+    # BackendDict.reset would build every backend anew only to drop it: IAM's 1,500 policies, and Auto Scaling's EC2
+    # before the behaviours are there. Only those that have something to let go of (S3's files) are asked to.
+    for service in BackendDict._instances:
+        for _, _, service_backend in service.iter_backends():
+            if type(service_backend).reset is not BaseBackend.reset:
+                service_backend.reset()
         service.clear()
+    BackendDict._instances.clear()
     reset_model_data()
     allow_everyone()
 
