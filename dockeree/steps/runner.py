@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dockeree.context import Cluster, Interrupted
@@ -69,20 +69,37 @@ def run_steps(cluster: Cluster, steps: Sequence[type[Step]]) -> RunResult:
 
 
 def undo_steps(cluster: Cluster, steps: Sequence[type[Step]]) -> RunResult:
-    """Undo every step, those first that came after others: the same graph with the arrows turned round.
+    """Undo every step that has an `undo`, those first that came after others: the same graph with the arrows turned.
 
     Raises as run_steps does.
     """
     _check_closed(steps)
-    dependents: dict[str, list[str]] = {step_key(s): [] for s in steps}
-    for step in steps:
-        for earlier in step.after:
-            dependents[step_key(earlier)].append(step_key(step))
+    undone = [step for step in steps if step.undo is not Step.undo]
+    later = _undone_after(steps, undone)
     jobs = [
-        _Job(step_key(s), s.undo_title or f"Undo: {s.title}", tuple(dependents[step_key(s)]), s().undo)
-        for s in reversed(steps)
+        _Job(step_key(s), s.undo_title or f"Undo: {s.title}", tuple(step_key(step) for step in later[s]), s().undo)
+        for s in reversed(undone)
     ]
     return _Run(cluster, jobs).execute()
+
+
+def _undone_after(
+    steps: Sequence[type[Step]], undone: Sequence[type[Step]]
+) -> dict[type[Step], tuple[type[Step], ...]]:
+    """Which steps must be undone before each: those that came after it, seen through steps that undo nothing."""
+    dependents: dict[type[Step], list[type[Step]]] = {step: [] for step in steps}
+    for step in steps:
+        for earlier in step.after:
+            dependents[earlier].append(step)
+
+    def nearest(step: type[Step]) -> Iterator[type[Step]]:
+        for dependent in dependents[step]:
+            if dependent in undone:
+                yield dependent
+            else:
+                yield from nearest(dependent)
+
+    return {step: tuple(dict.fromkeys(nearest(step))) for step in undone}
 
 
 def _check_closed(steps: Sequence[type[Step]]) -> None:

@@ -43,9 +43,10 @@ def step(name: str, *after: type[Step], run: Any = None, undo: Any = None) -> ty
         return bool(run(cluster)) if run else False
 
     def undo_method(self: Step, cluster: Cluster) -> bool:
-        return bool(undo(cluster)) if undo else False
+        return bool(undo(cluster))
 
-    return type(name, (Step,), {"title": name, "group": "g", "after": after, "run": run_method, "undo": undo_method})
+    methods = {"run": run_method} | ({"undo": undo_method} if undo else {})
+    return type(name, (Step,), {"title": name, "group": "g", "after": after, **methods})
 
 
 def test_independent_steps_overlap() -> None:
@@ -62,6 +63,16 @@ def test_a_step_waits_for_those_before_it_and_undo_turns_the_order_round() -> No
     assert not run_steps(Fakes().cluster(), (first, second)).changed
     undo_steps(Fakes().cluster(), (first, second))
     assert order == ["first", "second", "undo second", "undo first"]
+
+
+def test_undo_passes_over_steps_that_undo_nothing_and_keeps_the_order_through_them() -> None:
+    fakes, order = Fakes(), []
+    first = step("First", undo=lambda _: order.append("first"))
+    waits = step("Waits", first)
+    last = step("Last", waits, undo=lambda _: order.append("last"))
+    undo_steps(fakes.cluster(), (first, waits, last))
+    assert order == ["last", "first"]
+    assert fakes.report.events == [("finished", "g/Last"), ("finished", "g/First")]
 
 
 def test_a_failure_stops_what_depends_on_it_and_nothing_else() -> None:
