@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dockeree.lab.network import namespaces
 from dockeree.lab.network.targets import BalancerView
-from dockeree.lab.world import HealthCheck, Target, TargetGroup, TargetHealth
+from dockeree.lab.world import HealthCheck, LabError, Target, TargetGroup, TargetHealth
 
 _LEAST_INTERVAL_SECONDS = 0.25
 _LEAST_TIMEOUT_SECONDS = 1.0
@@ -87,7 +87,7 @@ class Probe:
         loop = asyncio.get_running_loop()
         try:
             connection = namespaces.outgoing_socket(self.namespace, self.source_address)
-        except OSError as error:
+        except (OSError, LabError) as error:
             logger.warning("health check of %s:%d cannot start: %s", self.address, self.port, error)
             return False
         try:

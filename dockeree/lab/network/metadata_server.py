@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from dockeree.lab.network import metadata as tree
+from dockeree.lab.network.accepting import accept_forever
 from dockeree.lab.world import Metadata, Region
 
 PORT = 80
@@ -159,14 +160,13 @@ class MetadataServer:
         """Serve on this listening socket, which the server closes in the end."""
         listener.setblocking(False)
         self._listener = listener
-        self._accepting = asyncio.create_task(self._accept(listener))
+        self._accepting = asyncio.create_task(
+            accept_forever(listener, f"metadata service of {self.vpc_id}", self._submit)
+        )
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, address = await loop.sock_accept(listener)
-            # The region may have to wait for a lock: never on the loop's thread.
-            self._threads.submit(self._serve, connection, address)
+    def _submit(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        # The region may have to wait for a lock: never on the loop's thread.
+        self._threads.submit(self._serve, connection, peer)
 
     def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
         with connection:

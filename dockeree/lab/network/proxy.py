@@ -9,20 +9,20 @@ opened it hangs.
 from __future__ import annotations
 
 import asyncio
-import errno
+import functools
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from dockeree.lab.network import namespaces
+from dockeree.lab.network.accepting import accept_forever
 from dockeree.lab.network.health import HealthMonitor
 from dockeree.lab.network.relay import Relay, reset
 from dockeree.lab.network.targets import BalancerView, choose
 from dockeree.lab.world import Interface, Listener, Target, TargetGroup
 
 _CONNECT_TIMEOUT_SECONDS = 60
-_OUT_OF_FILES_PAUSE_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Flow:
     """One connection of a client, and the target it goes to once that is chosen."""
 
     client: socket.socket
-    listener_arn: str
+    door: _Door
     group_arn: str = ""
     target: Target | None = None
     task: asyncio.Task[None] | None = None
@@ -91,7 +91,12 @@ class Proxy:
     def _open_door(self, door: _Door) -> None:
         listener = namespaces.listening_socket(self._namespace, door.address, door.port)
         listener.setblocking(False)
-        self._doors[door] = (listener, asyncio.create_task(self._accept(door, listener)))
+        self._doors[door] = (
+            listener,
+            asyncio.create_task(
+                accept_forever(listener, f"balancer {self.view.balancer.name}", functools.partial(self._begin, door))
+            ),
+        )
 
     def _close_door(self, door: _Door) -> None:
         listener, task = self._doors.pop(door)
@@ -99,14 +104,13 @@ class Proxy:
         listener.close()
 
     def _may_go_on(self, flow: _Flow) -> bool:
-        """A flow ends with its listener, and with its target's registration (that is: after the delay)."""
-        if not any(listener.arn == flow.listener_arn for listener in self.view.balancer.listeners):
+        """A flow ends with its door, and with its target's registration (that is: after the delay)."""
+        if flow.door not in self._doors:
             return False
-        if flow.target is None or not self.view.balancer.active:
-            return self.view.balancer.active
         group = self.view.groups.get(flow.group_arn)
-        return group is not None and any(
-            (t.instance_id, t.port) == (flow.target.instance_id, flow.target.port) for t in group.targets
+        return flow.target is None or (
+            group is not None
+            and any((t.instance_id, t.port) == (flow.target.instance_id, flow.target.port) for t in group.targets)
         )
 
     def _target_turned_unhealthy(self, group_arn: str, target: Target) -> None:
@@ -127,47 +131,38 @@ class Proxy:
             if flow.task is not None:
                 flow.task.cancel()
 
-    async def _accept(self, door: _Door, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, address = await loop.sock_accept(listener)
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE):
-                    raise
-                logger.error("balancer %s: %s", self.view.balancer.name, error)
-                await asyncio.sleep(_OUT_OF_FILES_PAUSE_SECONDS)
-                continue
-            flow = _Flow(client, door.listener_arn)
-            flow.task = asyncio.create_task(self._serve(flow, door, address))
-            self._flows.add(flow)
+    def _begin(self, door: _Door, client: socket.socket, peer: tuple[str, int]) -> None:
+        flow = _Flow(client, door)
+        flow.task = asyncio.create_task(self._serve(flow, peer))
+        flow.task.add_done_callback(functools.partial(self._end, flow))
+        self._flows.add(flow)
 
-    def _listener_and_interface(self, door: _Door) -> tuple[Listener, Interface]:
-        balancer = self.view.balancer
-        listener = next(entry for entry in balancer.listeners if entry.arn == door.listener_arn)
-        return listener, next(entry for entry in balancer.interfaces if entry.id == door.interface_id)
+    def _end(self, flow: _Flow, task: asyncio.Task[None]) -> None:
+        """However a flow ends, even cut before it began: nothing of it stays."""
+        self._flows.discard(flow)
+        reset(flow.client)  # A flow that ended well has closed it already.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("balancer %s: a flow failed", self.view.balancer.name, exc_info=error)
 
-    async def _serve(self, flow: _Flow, door: _Door, client_address: tuple[str, int]) -> None:
+    async def _serve(self, flow: _Flow, peer: tuple[str, int]) -> None:
+        view = self.view  # Has the door: what closes a door cuts its flows, also those that have not begun.
+        listener = next(entry for entry in view.balancer.listeners if entry.arn == flow.door.listener_arn)
+        interface = next(entry for entry in view.balancer.interfaces if entry.id == flow.door.interface_id)
+        group = view.group_of(listener)
+        if group is None:
+            return
+        candidates = view.candidates(group, view.zones[interface.id], self.is_healthy)
+        target = choose(candidates, peer, listener.port)
+        if target is None:
+            return
+        flow.group_arn, flow.target = group.arn, target
         try:
-            listener, interface = self._listener_and_interface(door)
-            group = self.view.group_of(listener)
-            if group is None:
-                return
-            zone = self.view.zones[interface.id]
-            candidates = self.view.candidates(group, zone, self.is_healthy)
-            target = choose(candidates, client_address, listener.port)
-            if target is None:
-                return
-            flow.group_arn, flow.target = group.arn, target
-            if group.preserve_client_ip and self.view.is_same_instance(target, client_address[0]):
+            if group.preserve_client_ip and view.is_same_instance(target, peer[0]):
                 await _hang(flow.client)
             else:
                 await self._carry(flow, listener, interface, target)
-        except OSError as error:  # TimeoutError is one
-            logger.debug("balancer %s: a flow ended: %r", self.view.balancer.name, error)
-        finally:
-            self._flows.discard(flow)
-            reset(flow.client)  # A flow that ended well has closed it already.
+        except OSError as error:  # TimeoutError is one.
+            logger.debug("balancer %s: a flow ended: %r", view.balancer.name, error)
 
     async def _carry(self, flow: _Flow, listener: Listener, interface: Interface, target: Target) -> None:
         address = self.view.address_of(target)

@@ -293,6 +293,43 @@ def test_the_balancers_groups_bind_its_clients_and_its_own_checks(world: World) 
     world.await_state(world.first, "unhealthy Target.FailedHealthChecks")  # outbound rules are.
 
 
+def test_a_balancer_without_groups_lets_all_pass(world: World) -> None:
+    """Its targets can admit it by address alone then."""
+    bare = balancer(world.net)
+    bare = replace(bare, interfaces=tuple(replace(entry, group_ids=()) for entry in bare.interfaces))
+    world.serve(world.first)
+    world.change(balancers=(bare,), security_groups=(group("sg-node", tcp(8000, groups=("sg-lb",))), group("sg-lb")))
+    world.await_state(world.first, "unhealthy Target.FailedHealthChecks")
+    world.change(security_groups=(group("sg-node", tcp(8000, cidrs=("10.32.0.200/32", "10.32.1.200/32"))),))
+    world.await_state(world.first, "healthy")
+    assert world.who_answers(3) == {world.first.instance_id}
+
+
+def test_a_listener_that_goes_ends_its_flows(world: World) -> None:
+    world.serve(world.first)
+    world.await_state(world.first, "healthy")
+    two = (
+        Listener("arn:listener/443", 443, "TCP", TARGET_GROUP_ARN),
+        Listener("arn:listener/444", 444, "TCP", TARGET_GROUP_ARN),
+    )
+    world.change(
+        balancers=(balancer(world.net, listeners=two),),
+        security_groups=(
+            group("sg-node", tcp(8000, groups=("sg-lb",))),
+            group("sg-lb", Rule("tcp", 443, 444, ANYWHERE)),
+        ),
+    )
+    with socket.create_connection((world.net.public(90), 444), 3) as going, world.connect() as staying:
+        for connection in (going, staying):
+            connection.settimeout(3)
+            assert connection.recv(99)
+        world.change(balancers=(balancer(world.net, listeners=two[:1]),))
+        with pytest.raises(ConnectionResetError):
+            going.recv(1)
+        staying.sendall(b"still here\n")
+        assert staying.recv(99) == b"STILL HERE\n"
+
+
 def test_a_target_that_forgets_to_admit_the_balancer_is_unhealthy(world: World) -> None:
     world.serve(world.first)
     world.change(security_groups=(group("sg-node"), group("sg-lb", tcp(443, cidrs=ANYWHERE))))
