@@ -149,12 +149,9 @@ def check(lab: Lab, response: Any, request_class: type[Any], s3_resource: str) -
     authorization.caller = None
     if "Authorization" not in response.headers:
         service = response.service_name or ""
-        raise Refusal(
-            service,
-            "AccessDenied" if service == "s3" else "MissingAuthenticationToken",
-            "Request is missing Authentication Token",
-            403,
-        )
+        if service == "s3":
+            raise S3AccessDeniedError()
+        raise Refusal(service, "MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     signed = _check_signature(response, request_class)
     caller = identify(signed, response)
     authorization.caller = caller

@@ -116,6 +116,15 @@ def _install_groups(lab: Lab) -> None:
         with lab.lock:
             return original(backend, **scaling_groups.check_update(lab, backend, request))
 
+    @lab.extend(AutoScalingResponse, "update_auto_scaling_group")
+    def answer_update(original: Any, response: Any) -> ActionResult:
+        answer: ActionResult = original(response)
+        group = response.autoscaling_backend.autoscaling_groups[response._get_param("AutoScalingGroupName")]
+        # moto leaves these two out of an update.
+        group.termination_policies = response._get_param("TerminationPolicies") or group.termination_policies
+        group.default_cooldown = response._get_int_param("DefaultCooldown", group.default_cooldown)
+        return answer
+
     @lab.extend(AutoScalingBackend, "set_desired_capacity")
     def set_desired_capacity(_original: Any, backend: Any, group_name: str, desired_capacity: int | None) -> None:
         set_desired(lab, backend, group_name, desired_capacity)

@@ -23,6 +23,9 @@ from dockeree.lab.world import Balancer
 PROVISIONING_SECONDS = 150.0
 """From CreateLoadBalancer to `active` (AWS: two to three minutes)."""
 
+FREE_ADDRESSES = 8
+"""What each subnet must have left for a balancer."""
+
 HOSTED_ZONE_IDS = {
     "us-east-1": "Z26RNL4JYFTOTI",
     "us-east-2": "ZLMOA37VPKANP",
@@ -94,6 +97,13 @@ def _check_subnets(backend: Any, subnet_ids: list[str], scheme: str) -> list[Any
     if len({subnet.availability_zone for subnet in subnets}) < len(subnets):
         raise InvalidConfigurationRequest(
             "A load balancer cannot be attached to multiple subnets in the same Availability Zone"
+        )
+    full = [subnet.id for subnet in subnets if subnet.available_ip_address_count < FREE_ADDRESSES]
+    if full:
+        raise ELBClientError(
+            "InvalidSubnet",
+            f"Not enough IP space available in {full[0]}. ELB requires at least {FREE_ADDRESSES} free IP addresses "
+            "in each subnet.",
         )
     if scheme == "internet-facing" and not _has_gateway(backend.ec2_backend, subnets[0].vpc_id):
         raise ELBClientError("InvalidSubnet", f"VPC {subnets[0].vpc_id} has no internet gateway")

@@ -43,6 +43,7 @@ IMPAIRED_SECONDS = 120.0
 SHORTEST_PAUSE_SECONDS = 0.02
 """Real seconds: with AWS's delays scaled to nothing, passes must not follow each other at once."""
 
+KEPT_ACTIVITIES = 10_000
 OTHER_ZONE_CODES = ("InsufficientInstanceCapacity", "Unsupported", "InsufficientFreeAddressesInSubnet")
 """EC2's refusals after which a group tries its other zones."""
 DEAD_STATES = ("stopping", "stopped", "shutting-down", "terminated")
@@ -240,7 +241,12 @@ class Reconciler:
                 return
 
     def _launch_one(self, backend: Any, group: Any, cause: str) -> bool:
-        for subnet in scaling_choices.subnets_in_order(backend.ec2_backend, group):
+        try:
+            subnets = scaling_choices.subnets_in_order(backend.ec2_backend, group)
+        except ServiceException as error:  # a subnet of the group is gone
+            self._activity(group, "Launching a new EC2 instance", cause).fail(error.message)
+            return False
+        for subnet in subnets:
             activity = self._activity(group, "Launching a new EC2 instance", cause, subnet.availability_zone, subnet.id)
             try:
                 instance, template = self._run_instance(backend, group, subnet)
@@ -271,8 +277,12 @@ class Reconciler:
         )
         return reservation.instances[0], template
 
-    def _activity(self, group: Any, description: str, cause: str, zone: str, subnet_id: str = "") -> ScalingActivity:
-        details = {"Availability Zone": zone, **({"Subnet ID": subnet_id} if subnet_id else {})}
+    def _activity(
+        self, group: Any, description: str, cause: str, zone: str = "", subnet_id: str = ""
+    ) -> ScalingActivity:
+        named = {"Subnet ID": subnet_id, "Availability Zone": zone}
+        details = {key: value for key, value in named.items() if value}
         activity = ScalingActivity(group.name, group.arn, description, cause, details)
         self.activities.insert(0, activity)
+        del self.activities[KEPT_ACTIVITIES:]
         return activity

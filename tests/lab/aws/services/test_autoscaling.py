@@ -484,7 +484,9 @@ def test_a_new_instance_profile_is_refused_for_some_seconds(api, site, ec2, crea
         try:
             create(DesiredCapacity=0, LaunchTemplate={"LaunchTemplateName": "new"})
         except ClientError as error:
-            return "Invalid IAM Instance Profile" not in str(error)
+            if "Invalid IAM Instance Profile" not in str(error):
+                raise
+            return False
         return True
 
     eventually(accepted)
@@ -561,3 +563,28 @@ def test_policy_must_let_the_caller_pass_the_templates_role(
         without.create_auto_scaling_group(**request)
     able = user_client("autoscaling", f'{{"Version":"2012-10-17","Statement":[{allowed},{passing}]}}', "able")
     able.create_auto_scaling_group(**request)
+
+
+def test_a_group_whose_subnet_is_gone_says_so(site, ec2, create, eventually):
+    broken = create("broken", DesiredCapacity=0, VPCZoneIdentifier=site.subnet_ids[0])
+    ec2.delete_subnet(SubnetId=site.subnet_ids[0])
+    broken.set_desired(1)
+    healthy = create("healthy", DesiredCapacity=1, VPCZoneIdentifier=site.subnet_ids[1])
+    healthy.settle(1)
+    eventually(lambda: broken.activities())
+    assert broken.activities()[-1]["StatusCode"] == "Failed"
+    assert site.subnet_ids[0] in broken.activities()[-1]["StatusMessage"]
+
+
+def test_termination_policy(create):
+    group = create(DesiredCapacity=3)
+    first = group.settle(3)
+    group.client.update_auto_scaling_group(
+        AutoScalingGroupName=group.name, TerminationPolicies=["NewestInstance"], DefaultCooldown=10
+    )
+    described = group.describe()
+    assert (described["TerminationPolicies"], described["DefaultCooldown"]) == (["NewestInstance"], 10)
+    group.set_desired(6)
+    group.settle(6)
+    group.set_desired(3)
+    assert group.settle(3) == first

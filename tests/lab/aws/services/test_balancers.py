@@ -205,3 +205,19 @@ def test_the_first_balancer_makes_the_service_linked_role(api, make_balancer):
     assert [role["RoleName"] for role in iam.list_roles(PathPrefix=path)["Roles"]] == [
         "AWSServiceRoleForElasticLoadBalancing"
     ]
+
+
+def test_subnets_need_free_addresses(site, ec2, elb, refused):
+    small = ec2.create_subnet(VpcId=site.vpc_id, CidrBlock="10.32.9.0/28", AvailabilityZone="us-east-1d")["Subnet"]
+    subnet_id = small["SubnetId"]
+    for number in range(4, 9):
+        ec2.create_network_interface(SubnetId=subnet_id, PrivateIpAddress=f"10.32.9.{number}")
+    with refused("InvalidSubnet"):
+        elb.create_load_balancer(Name="apps", Type="network", Subnets=[subnet_id])
+
+
+def test_nobody_but_amazon_takes_an_interface_away(ec2, make_balancer, refused):
+    make_balancer()
+    interface = ec2.describe_network_interfaces()["NetworkInterfaces"][0]
+    with refused("InvalidParameterValue", "InvalidNetworkInterface.InUse", "OperationNotPermitted"):
+        ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,3 +109,17 @@ def test_other_regions_need_their_location(api, refused):
     ireland = api.client("s3", "eu-west-1")
     with refused("IllegalLocationConstraintException"):
         ireland.create_bucket(Bucket="irish")
+
+
+def test_object_lock_in_compliance_mode_binds_everybody(s3, refused):
+    s3.create_bucket(Bucket="backups", ObjectLockEnabledForBucket=True)
+    until = datetime.now(UTC) + timedelta(days=30)
+    version_id = s3.put_object(
+        Bucket="backups", Key="ca.tar", Body=b"root", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until
+    )["VersionId"]
+    with refused("AccessDenied"):
+        s3.delete_object(Bucket="backups", Key="ca.tar", VersionId=version_id)
+    with refused("AccessDenied"):
+        s3.delete_object(Bucket="backups", Key="ca.tar", VersionId=version_id, BypassGovernanceRetention=True)
+    s3.delete_object(Bucket="backups", Key="ca.tar")  # a delete marker: the version stays
+    assert s3.get_object(Bucket="backups", Key="ca.tar", VersionId=version_id)["Body"].read() == b"root"
