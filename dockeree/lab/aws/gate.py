@@ -24,6 +24,9 @@ _JSON_CODES = {
     InvalidClientTokenIdError: "UnrecognizedClientException",
 }
 
+_SERVER_ERRORS = {"InsufficientInstanceCapacity": 500, "InsufficientAddressCapacity": 500, "InternalError": 500}
+"""EC2's errors that are the server's: SDKs try such calls again by themselves."""
+
 Check = Callable[[Any], None]
 
 
@@ -56,6 +59,11 @@ def install(lab: Lab) -> None:
             raise Refusal("ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         for check in lab.part(Ec2Checks).checks:
             check(response)
+
+    @lab.extend(EC2Response, "serialized")
+    def serialized(original: Any, response: Any, action_result: Any) -> Any:
+        status, headers, body = original(response, action_result)
+        return _SERVER_ERRORS.get(getattr(action_result.result, "code", ""), status), headers, body
 
     @lab.extend(IAMRequestBase, "_create_aws_request")
     def signed_request(original: Any, request: Any) -> Any:

@@ -221,6 +221,8 @@ def _complete(
 ) -> None:
     """What moto leaves out of a new instance's interface and volumes."""
     instance.launch_time = utcnow()
+    pair = backend.key_pairs.get(instance.key_name) if instance.key_name else None
+    instance.lab_authorized_key = pair.material_public.decode().strip() if pair is not None else None
     for interface in instance.nics.values():
         if interface.instance is instance and not interface.delete_on_termination:
             interface.delete_on_termination = (

@@ -14,6 +14,7 @@ from dockeree.lab.aws.core import Lab
 _TOLD_TO_THE_NETWORK = (
     "create_vpc",
     "delete_vpc",
+    "modify_vpc_attribute",
     "create_subnet",
     "delete_subnet",
     "attach_internet_gateway",

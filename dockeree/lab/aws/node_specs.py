@@ -25,16 +25,15 @@ def node_spec(backend: Any, instance: Any) -> NodeSpec:
         public_ip=nic.public_ip,
         hostname=hostname(instance),
         user_data=decode_user_data(instance.user_data),
-        authorized_key=authorized_key(backend, instance),
+        authorized_key=authorized_key(instance),
         root_volume_gib=_root_volume_gib(backend, instance),
         tags=dict(backend.tags.get(instance.id, {})),
     )
 
 
-def authorized_key(backend: Any, instance: Any) -> str | None:
-    """The OpenSSH public key of the instance's key pair, None without one or after the pair was deleted."""
-    pair = backend.key_pairs.get(instance.key_name) if instance.key_name else None
-    return pair.material_public.decode().strip() if pair is not None else None
+def authorized_key(instance: Any) -> str | None:
+    """The OpenSSH public key that the instance was launched with, whether or not the key pair is still there."""
+    return getattr(instance, "lab_authorized_key", None)
 
 
 def _root_volume_gib(backend: Any, instance: Any) -> int:

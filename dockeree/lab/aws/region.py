@@ -114,7 +114,7 @@ def _metadata(backend: Any, instance: Any, interface: Any) -> Metadata:
         vpc_id=interface.subnet.vpc_id,
         subnet_id=interface.subnet.id,
         security_groups=tuple(sorted(group.name for group in interface.group_set)),
-        authorized_key=authorized_key(backend, instance),
+        authorized_key=authorized_key(instance),
         key_name=instance.key_name,
         user_data=decode_user_data(instance.user_data),
         tokens_required=options.http_tokens == "required",

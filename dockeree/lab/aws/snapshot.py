@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -12,7 +13,7 @@ from dockeree.lab.aws.core import Lab
 from dockeree.lab.aws.route53 import snapshot_private_names
 from dockeree.lab.aws.targets import snapshot_target_groups
 from dockeree.lab.settings import ACCOUNT_ID
-from dockeree.lab.world import InstanceNetwork, Interface, Rule, SecurityGroup, Snapshot, Subnet, Vpc
+from dockeree.lab.world import InstanceNetwork, Interface, PrivateName, Rule, SecurityGroup, Snapshot, Subnet, Vpc
 
 EVERYWHERE = "0.0.0.0/0"
 WITH_NODE = ("pending", "running", "stopping", "stopped", "shutting-down")
@@ -35,8 +36,26 @@ def read_snapshot(lab: Lab) -> Snapshot:
         instances=tuple(node for backend in backends for node in _instances(backend)),
         balancers=balancers,
         target_groups=snapshot_target_groups(lab),
-        private_names=snapshot_private_names(lab),
+        private_names=tuple(_seen_names(backends, snapshot_private_names(lab))),
     )
+
+
+def _seen_names(backends: list[Any], names: Iterable[PrivateName]) -> Iterator[PrivateName]:
+    """Private zones answer in VPCs that have both enableDnsHostnames (off in a new VPC) and enableDnsSupport."""
+    answering = {
+        vpc.id
+        for backend in backends
+        for vpc in backend.vpcs.values()
+        if _is_on(vpc.enable_dns_hostnames) and _is_on(vpc.enable_dns_support)
+    }
+    for name in names:
+        vpc_ids = tuple(vpc_id for vpc_id in name.vpc_ids if vpc_id in answering)
+        if vpc_ids:
+            yield replace(name, vpc_ids=vpc_ids)
+
+
+def _is_on(attribute: Any) -> bool:
+    return str(attribute).lower() == "true"
 
 
 def _used_vpcs(backend: Any, balanced: set[str]) -> Iterator[str]:

@@ -374,6 +374,7 @@ def test_a_zone_without_capacity(api: Any, ec2: Any, network: Any, launch: Any) 
         with pytest.raises(ClientError) as refused:
             launch()
         assert code(refused) == "InsufficientInstanceCapacity"
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
     assert launch()
 
 

@@ -92,6 +92,15 @@ def test_a_terminated_instance_has_no_address_and_no_subnet(api: Any, ec2: Any, 
     assert [name for name, _ in api.driver.calls] == ["launch", "shut_down", "destroy"]
 
 
+def test_a_volume_that_is_to_stay_stays(ec2: Any, eventually: Any) -> None:
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20, "VolumeType": "gp3", "DeleteOnTermination": False}}
+    instance = Instance(ec2, eventually, BlockDeviceMappings=[mapping])
+    ec2.terminate_instances(InstanceIds=[instance.id])
+    instance.wait("terminated")
+    (volume,) = ec2.describe_volumes()["Volumes"]
+    assert (volume["Size"], volume["State"], volume["Attachments"]) == (20, "available", [])
+
+
 def test_terminating_twice_is_fine(ec2: Any, instance: Instance) -> None:
     ec2.terminate_instances(InstanceIds=[instance.id])
     ec2.terminate_instances(InstanceIds=[instance.id])

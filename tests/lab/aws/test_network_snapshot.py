@@ -87,6 +87,36 @@ def test_rules_of_groups(api: Any, ec2: Any, network: dict[str, str], eventually
     assert group.egress == (Rule("-1", None, None, cidrs=("0.0.0.0/0",)),)
 
 
+def test_private_names_need_the_vpcs_dns_hostnames(api: Any, ec2: Any, network: Any, eventually: Any) -> None:
+    route53 = api.client("route53")
+    zone = route53.create_hosted_zone(
+        Name="demo.dockeree.internal",
+        CallerReference="once",
+        HostedZoneConfig={"PrivateZone": True},
+        VPC={"VPCRegion": "us-east-1", "VPCId": network["vpc"]},
+    )["HostedZone"]["Id"]
+    record = {"Name": "ucp.demo.dockeree.internal", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "10.32.0.9"}]}
+    route53.change_resource_record_sets(
+        HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": "CREATE", "ResourceRecordSet": record}]}
+    )
+    api.lab.part(Applier).wait_applied()
+    assert api.wiring.last.private_names == ()
+    ec2.modify_vpc_attribute(VpcId=network["vpc"], EnableDnsHostnames={"Value": True})
+    (name,) = eventually(lambda: api.wiring.last.private_names)
+    assert (name.vpc_ids, name.type, name.values) == ((network["vpc"],), "A", ("10.32.0.9",))
+
+
+def test_a_key_outlives_its_pair(api: Any, ec2: Any, network: Any) -> None:
+    ec2.create_key_pair(KeyName="demo", KeyType="ed25519")
+    launch(ec2, network, KeyName="demo")
+    ec2.delete_key_pair(KeyName="demo")
+    found = LabRegion(api.lab).metadata_by_address(network["vpc"], "10.32.0.4")
+    assert found is not None
+    assert found.key_name == "demo"
+    assert found.authorized_key is not None
+    assert found.authorized_key.startswith("ssh-ed25519 ")
+
+
 def test_instances_are_in_the_network_until_they_are_gone(api: Any, ec2: Any, network: Any, eventually: Any) -> None:
     instance = launch(ec2, network)
     node = eventually(lambda: api.wiring.last.instances and api.wiring.last.instances[0])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
@@ -125,3 +128,42 @@ def test_a_wrong_signature_is_refused(api: Any) -> None:
         api.client("ec2", credentials=(key, "wrong")).describe_vpcs()
     with pytest.raises(ClientError, match="InvalidClientTokenId"):
         api.client("sts", credentials=("AKIAIOSFODNN7EXAMPLE", "wrong")).get_caller_identity()
+
+
+def test_many_callers_at_once_get_one_of_each(api: Any) -> None:
+    clients = [api.client("ec2") for _ in range(8)]
+    image = clients[0].describe_images()["Images"][0]["ImageId"]
+
+    def launch(client: Any) -> str:
+        request = {"ImageId": image, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1, "ClientToken": "same"}
+        return str(client.run_instances(**request)["Instances"][0]["InstanceId"])
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        assert len(set(threads.map(launch, clients))) == 1
+
+
+def test_a_second_socket_serves_the_same_account(api: Any) -> None:
+    vpc = api.client("ec2").create_vpc(CidrBlock="10.32.0.0/16")["Vpc"]["VpcId"]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        api.server.serve_on(listening)
+        port = listening.getsockname()[1]
+    key, secret = api.server.operator
+    other = boto3.client(
+        "ec2",
+        "us-east-1",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+    )
+    assert vpc in [one["VpcId"] for one in other.describe_vpcs()["Vpcs"]]
+    other.close()
+
+
+def test_addresses_that_are_not_local_may_ask_for_their_own_only(api: Any) -> None:
+    answers: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "10.32.0.4"}
+    control = api.server._control
+    text = control.answer({**environ, "PATH_INFO": "/lab/address"}, lambda status, _headers: answers.append(status))
+    assert text == [b"10.32.0.4\n"]
+    control.answer({**environ, "PATH_INFO": "/lab/calls"}, lambda status, _headers: answers.append(status))
+    assert answers == ["200 OK", "403 Forbidden"]
