@@ -4,7 +4,8 @@ Public addresses change with every stop and start and come back with other machi
 does. The file is OpenSSH's own format, so that `ssh -o HostKeyAlias=i-… -o UserKnownHostsFile=…` reads it too.
 
 A first sight is checked where there is something to check it against: cloud-init prints the fingerprints of a node's
-host keys on the console, which comes from AWS and not from whoever answers at the address.
+host keys on the console, which comes from AWS and not from whoever answers at the address. It prints them at the end of
+the first boot, when sshd has long been there; a key pinned before is confirmed then, and its line says so.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from dockeree.ssh.failures import HostKeyChanged
 from dockeree.state import make_private_folder, write_private_file
 
+CONFIRMED = "confirmed-by-console"
+"""The comment of a line whose key the node's console named."""
 _FINGERPRINT = re.compile(r"\bSHA256:[A-Za-z0-9+/]{43}(?![A-Za-z0-9+/])")
 _HOST_KEY_BLOCK = re.compile(
     r"-----BEGIN SSH HOST KEY FINGERPRINTS-----(.*?)-----END SSH HOST KEY FINGERPRINTS-----", re.DOTALL
@@ -42,6 +46,13 @@ def fingerprints_in(console_output: str) -> frozenset[str]:
     return frozenset(_FINGERPRINT.findall(blocks[-1])) if blocks else frozenset()
 
 
+class _Entry(NamedTuple):
+    host: str
+    kind: str
+    key: bytes
+    comment: str = ""
+
+
 class KnownHosts:
     """The pinned keys in one file. For any thread; several processes may use one file."""
 
@@ -51,7 +62,27 @@ class KnownHosts:
 
     def pinned(self, instance_id: str) -> dict[str, bytes]:
         """The keys of a node: type (`ssh-ed25519`) -> public key in wire format."""
-        return {kind: key for host, kind, key in self._entries() if host == instance_id}
+        return {entry.kind: entry.key for entry in self._entries() if entry.host == instance_id}
+
+    def is_confirmed(self, instance_id: str) -> bool:
+        """Whether a node's key was named by its console. A node never seen has nothing to confirm."""
+        return all(entry.comment == CONFIRMED for entry in self._entries() if entry.host == instance_id)
+
+    def confirm(self, instance_id: str, host: str, expected: frozenset[str]) -> None:
+        """Confirm a node's pinned keys by the fingerprints on its console. Without any, that is left for later.
+
+        Raises HostKeyChanged when the console names others: whoever was reached at `host` is not the node.
+        """
+        if not expected:
+            return
+        with self._locked():
+            entries = self._entries()
+            for key in [entry.key for entry in entries if entry.host == instance_id]:
+                if fingerprint(key) not in expected:
+                    raise _not_on_console(instance_id, host, key, expected)
+            self._write(
+                [entry._replace(comment=CONFIRMED) if entry.host == instance_id else entry for entry in entries]
+            )
 
     def check(self, instance_id: str, host: str, kind: str, key: bytes, expected: frozenset[str] = frozenset()) -> None:
         """Accept `key` of type `kind`, shown by the server at `host`: the pinned one, or at first sight.
@@ -67,19 +98,14 @@ class KnownHosts:
             if pinned:
                 raise self._changed(instance_id, host, kind, key, pinned)
             if expected and fingerprint(key) not in expected:
-                raise HostKeyChanged(
-                    f"{instance_id} at {host} shows the host key {fingerprint(key)}, but its console output names "
-                    f"{', '.join(sorted(expected))}",
-                    "Somebody else may answer at this address: do not connect. Compare with "
-                    f"`aws ec2 get-console-output --instance-id {instance_id} --latest --output text`.",
-                )
-            self._write([*self._entries(), (instance_id, kind, key)])
+                raise _not_on_console(instance_id, host, key, expected)
+            self._write([*self._entries(), _Entry(instance_id, kind, key, CONFIRMED if expected else "")])
 
     def forget(self, instance_id: str) -> None:
         """Drop the keys of a node; one that has none is fine."""
         with self._locked():
             entries = self._entries()
-            kept = [entry for entry in entries if entry[0] != instance_id]
+            kept = [entry for entry in entries if entry.host != instance_id]
             if kept != entries:
                 self._write(kept)
 
@@ -94,18 +120,18 @@ class KnownHosts:
             f"ssh-keygen -R {instance_id} -f {self.path}",
         )
 
-    def _entries(self) -> list[tuple[str, str, bytes]]:
-        """Every (host, type, key); comments and lines that are not ours to read are left out."""
+    def _entries(self) -> list[_Entry]:
+        """Every line that names a key; comments and markers are left out."""
         try:
             lines = self.path.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        fields = [line.split() for line in lines if line.strip() and not line.startswith(("#", "@"))]
-        return [(f[0], f[1], base64.b64decode(f[2])) for f in fields if len(f) >= 3]
+        fields = [line.split(maxsplit=3) for line in lines if line.strip() and not line.startswith(("#", "@"))]
+        return [_Entry(f[0], f[1], base64.b64decode(f[2]), " ".join(f[3:])) for f in fields if len(f) >= 3]
 
-    def _write(self, entries: list[tuple[str, str, bytes]]) -> None:
-        lines = [f"{host} {kind} {base64.b64encode(key).decode()}\n" for host, kind, key in entries]
-        write_private_file(self.path, "".join(lines).encode())
+    def _write(self, entries: list[_Entry]) -> None:
+        lines = [f"{e.host} {e.kind} {base64.b64encode(e.key).decode()} {e.comment}".rstrip() for e in entries]
+        write_private_file(self.path, "".join(f"{line}\n" for line in lines).encode())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -118,3 +144,12 @@ class KnownHosts:
                 yield
             finally:
                 os.close(folder)
+
+
+def _not_on_console(instance_id: str, host: str, key: bytes, expected: frozenset[str]) -> HostKeyChanged:
+    return HostKeyChanged(
+        f"{instance_id} at {host} shows the host key {fingerprint(key)}, but its console output names "
+        f"{', '.join(sorted(expected))}",
+        "Somebody else may answer at this address: do not connect. Compare with "
+        f"`aws ec2 get-console-output --instance-id {instance_id} --latest --output text`.",
+    )

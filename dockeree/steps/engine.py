@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockeree.aws.console_output import console_output
 from dockeree.aws.instances import Instance
 from dockeree.errors import DockereeError, SshError, TimedOut
 from dockeree.node import engine
 from dockeree.ssh.connect import wait_for_ssh
+from dockeree.ssh.known_hosts import KnownHosts, fingerprints_in
 from dockeree.ssh.nodes import on_each, results
 from dockeree.ssh.remote import Remote
 from dockeree.steps.instances import LaunchManagers
@@ -62,7 +64,7 @@ def _await_engine(cluster: Cluster, manager: Instance) -> str:
             clock=cluster.clock,
             cancelled=cluster.check_interrupted,
         )
-        return wait_until(
+        version = wait_until(
             lambda: _look(cluster, manager),
             awaited=f"Docker Engine on {manager.name}",
             timeout_seconds=BOOT_SECONDS,
@@ -71,8 +73,21 @@ def _await_engine(cluster: Cluster, manager: Instance) -> str:
             clock=cluster.clock,
             cancelled=cluster.check_interrupted,
         )
+        _confirm_host_key(cluster, manager)
+        return version
     except TimedOut as late:
         raise DockereeError(f"{late.message}; its last words: {last_words(cluster, manager)}", late.hint) from late
+
+
+def _confirm_host_key(cluster: Cluster, manager: Instance) -> None:
+    """Hold the host key, pinned while the node booted, against what its first boot then wrote to the console.
+
+    Raises HostKeyChanged (SshError).
+    """
+    known_hosts = KnownHosts(cluster.state.known_hosts_path)
+    if not known_hosts.is_confirmed(manager.id):
+        fingerprints = fingerprints_in(console_output(cluster.aws, manager.id))
+        known_hosts.confirm(manager.id, manager.public_ip or "", fingerprints)
 
 
 def _look(cluster: Cluster, manager: Instance) -> tuple[str | None, str]:

@@ -77,6 +77,22 @@ def test_a_first_sight_is_checked_against_the_console(start_server: Any, operato
     assert asked == [INSTANCE_ID, INSTANCE_ID]  # and not of a node that is known
 
 
+def test_a_key_pinned_while_the_node_booted_is_confirmed_by_its_console(start_server: Any, operator: Any) -> None:
+    server = start_server()
+    operator.connect(server)
+    known = KnownHosts(operator.known_hosts)
+    assert not known.is_confirmed(INSTANCE_ID)
+    known.confirm(INSTANCE_ID, "127.0.0.1", frozenset())
+    assert not known.is_confirmed(INSTANCE_ID)
+    with pytest.raises(HostKeyChanged, match="but its console output names SHA256:A"):
+        known.confirm(INSTANCE_ID, "127.0.0.1", frozenset({"SHA256:" + "A" * 43}))
+    known.confirm(INSTANCE_ID, "127.0.0.1", frozenset({fingerprint(server.host_key.public_data)}))
+    assert known.is_confirmed(INSTANCE_ID)
+    assert operator.known_hosts.read_text().endswith(" confirmed-by-console\n")
+    operator.connect(server)
+    assert known.is_confirmed(INSTANCE_ID)
+
+
 def test_of_a_console_only_the_last_block_of_host_keys_counts() -> None:
     old, new = "SHA256:" + "B" * 43, "SHA256:" + "C" * 43
     assert fingerprints_in(CONSOLE.format(fingerprint=old) + CONSOLE.format(fingerprint=new)) == {new}

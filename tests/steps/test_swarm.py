@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from support.fake_swarm import MANAGER_TOKEN, WORKER_TOKEN, Engine, FakeMachines
 
 from dockeree.context import Cluster
 from dockeree.errors import DockereeError
+from dockeree.ssh.failures import HostKeyChanged
+from dockeree.ssh.known_hosts import KnownHosts, fingerprint
 from dockeree.steps.engine import AwaitEngines
 from dockeree.steps.found import owner_of
 from dockeree.steps.manager_joins import retire_ghosts
@@ -136,6 +139,25 @@ def test_an_engine_that_never_answers_is_named_with_its_last_words(stage: Stage)
     stage.engine(0).journal = "dockeree-boot: apt-get update, attempt 3 of 8: E: Could not get lock\n"
     with pytest.raises(DockereeError, match=r"Docker Engine on manager-a: not within 1200 s.*attempt 3 of 8"):
         AwaitEngines().run(replace(stage.cluster, clock=LeapingClock()))
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_host_key_pinned_during_the_boot_is_held_against_the_console(
+    stage: Stage, cloud: Cloud, honest: bool
+) -> None:
+    known = KnownHosts(stage.cluster.state.known_hosts_path)
+    known.check(stage.ids[1], "198.18.0.9", "ssh-ed25519", b"shown")
+    named = fingerprint(b"shown" if honest else b"another")
+    cloud.api.driver.console_output = lambda instance_id: (  # type: ignore[method-assign]
+        f"-----BEGIN SSH HOST KEY FINGERPRINTS-----\n256 {named} root@ip (ED25519)\n"
+        "-----END SSH HOST KEY FINGERPRINTS-----\n"
+    )
+    if honest:
+        AwaitEngines().run(stage.cluster)
+        assert known.is_confirmed(stage.ids[1])
+    else:
+        with pytest.raises(HostKeyChanged, match=f"its console output names {re.escape(named)}"):
+            AwaitEngines().run(stage.cluster)
 
 
 class LeapingClock(FastClock):
