@@ -80,6 +80,7 @@ class Application:
         return (*answer[0], content)
 
     def _fail(self, name: CallName, fault: Fault, started: float, start_response: StartResponse) -> list[bytes]:
+        time.sleep(fault.delay_seconds)
         if fault.drop:
             self._calls.record(name, 0, "ConnectionDropped", started)
             raise ConnectionDropped

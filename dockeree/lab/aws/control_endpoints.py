@@ -4,6 +4,7 @@
     GET    /lab/calls                      every API call since the start or the last DELETE
     DELETE /lab/calls
     GET    /lab/address                    the caller's address, as text (like checkip.amazonaws.com)
+    POST   /lab/images                     publish newer images behind the public parameters; answers their ids
     POST   /lab/instances/ID/power-cut     cut a node's power; EC2 goes on saying `running`
     GET    /lab/faults                     what is still to go wrong
     POST   /lab/faults                     a Fault as JSON (faults.py), or {"eventual_consistency": true|false}
@@ -25,6 +26,7 @@ from dockeree.lab.aws.calls import CallLog
 from dockeree.lab.aws.consistency import Consistency
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.aws.faults import Faults, parse_fault
+from dockeree.lab.aws.images import publish_images
 from dockeree.lab.aws.status import lab_status
 from dockeree.lab.world import LabError
 
@@ -79,6 +81,7 @@ class ControlEndpoints:
             ("DELETE", "/lab/calls"): lambda _: self._calls.clear() or {},  # type: ignore[func-returns-value]
             ("GET", "/lab/faults"): lambda _: self._lab.part(Faults).describe(),
             ("POST", "/lab/faults"): self._add_fault,
+            ("POST", "/lab/images"): self._publish_images,
             ("DELETE", "/lab/faults"): lambda _: self._lab.part(Faults).clear() or {},  # type: ignore[func-returns-value]
         }
         if (method, path) in routes:
@@ -100,6 +103,10 @@ class ControlEndpoints:
         except (ValueError, TypeError) as error:
             raise ControlError("400 Bad Request", str(error)) from error
         return self._lab.part(Faults).describe()
+
+    def _publish_images(self, _environ: dict[str, Any]) -> Any:
+        with self._lab.lock:
+            return {"images": publish_images()}
 
     def _cut_power(self, instance_id: str) -> Any:
         try:

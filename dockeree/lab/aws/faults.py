@@ -27,7 +27,8 @@ class Fault:
     """What is to go wrong, `times` times.
 
     `service` and `action` choose the calls ("*": any); `code` and `status` are the answer; `drop` closes the connection
-    instead. With `zone`, no call is chosen: launching in that zone fails with `code` (InsufficientInstanceCapacity).
+    instead; `delay_seconds` is how long the caller waits for either. With `zone`, no call is chosen: launching in that
+    zone fails with `code` (InsufficientInstanceCapacity).
     """
 
     service: str = "*"
@@ -37,6 +38,7 @@ class Fault:
     times: int = 1
     message: str = "The lab was told to let this call fail."
     drop: bool = False
+    delay_seconds: float = 0.0
     zone: str | None = None
 
     def hits(self, name: CallName) -> bool:

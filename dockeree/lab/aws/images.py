@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -124,23 +124,24 @@ def install(lab: Lab) -> None:
             return
         for kind in IMAGES:
             if kind.parameter and kind.parameter not in parameters.keys():  # noqa: SIM118 - `in` would come back here
-                _add_parameter(parameters, kind)
+                _add_parameter(parameters, kind.parameter, kind.id_in(parameters.region_name))
 
 
-def _add_parameter(parameters: Any, kind: ImageKind) -> None:
+def _add_parameter(parameters: Any, name: str, image_id: str) -> None:
+    versions = defaultdict.__getitem__(parameters, name)
     parameter = Parameter(
         account_id=parameters.account_id,
-        name=kind.parameter,
-        value=kind.id_in(parameters.region_name),
+        name=name,
+        value=image_id,
         parameter_type="String",
         description=None,
         allowed_pattern=None,
         keyid=None,
         last_modified_date=utcnow(),
-        version=1,
+        version=len(versions) + 1,
         data_type="aws:ec2:image",
     )
-    defaultdict.__getitem__(parameters, kind.parameter).append(parameter)
+    versions.append(parameter)
 
 
 def image_variant(image_id: str) -> Variant:
@@ -152,6 +153,27 @@ def image_variant(image_id: str) -> Variant:
         if image is not None and image.instance_id:
             return image_variant(image.instance.image_id)
     raise LabError(f"the lab has no node image for {image_id}")
+
+
+def publish_images() -> list[str]:
+    """Publish newer images in each region in use, as Canonical does every few weeks, and point the parameters at them.
+
+    The older ones stay. Returns the new ids.
+    """
+    published = []
+    for region, backend in ec2_backends[ACCOUNT_ID].items():
+        parameters = ssm_backends[ACCOUNT_ID][region]._parameters
+        for kind in IMAGES:
+            if not kind.parameter:
+                continue
+            now = utcnow()
+            newer = replace(kind, name=f"{kind.name}.{now:%Y%m%d%H%M%S%f}", created=now)
+            image = UbuntuImage(backend, newer)
+            backend.amis[image.id] = image
+            parameters._check_loading_status(kind.parameter)
+            _add_parameter(parameters, kind.parameter, image.id)
+            published.append(image.id)
+    return published
 
 
 def find_image(backend: Any, image_id: str | None) -> Any:

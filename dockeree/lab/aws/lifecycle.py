@@ -33,6 +33,7 @@ LISTED_FOR_SECONDS = 3600.0
 LISTED_AT_LEAST_SECONDS = 60.0
 """In real seconds: a waiter must be able to see `terminated` however fast the lab's time runs."""
 POWER_POLL_SECONDS = 0.5
+CLOSE_SECONDS = 60.0
 
 Transition = tuple[Any, InstanceState]
 """An instance, and the state it was in."""
@@ -53,9 +54,14 @@ class Lifecycle:
         self._watch.start()
 
     def close(self) -> None:
-        """Stop watching and let waiting work end. Nodes are their driver's to destroy."""
+        """Stop watching, cut short what only waits, and wait for work on nodes. Nodes are their driver's to destroy."""
         self._closing.set()
         self._watch.join(timeout=10)
+        for machine in list(self._machines.values()):
+            if machine.work.acquire(timeout=CLOSE_SECONDS):
+                machine.work.release()
+            else:
+                log.error("the node of %s is still being worked on", machine.instance.id)
 
     def launched(self, backend: Any, instance: Any) -> None:
         """A new instance: pending, its node to be made."""
@@ -151,6 +157,8 @@ class Lifecycle:
             try:
                 self._power_on(machine, first)
             except LabError as error:
+                if self._closing.is_set():
+                    return
                 log.error("%s did not start: %s", instance.id, error)
                 self._start_failed(machine, first, str(error))
                 return
@@ -163,6 +171,8 @@ class Lifecycle:
     def _power_on(self, machine: Machine, first: bool) -> None:
         self._lab.changed()
         self._applier.wait_applied()
+        if self._closing.is_set():
+            raise LabError("the lab is being closed")
         with self._lab.lock:
             spec = node_spec(machine.backend, machine.instance)
         machine.power_is_cut, machine.seen_off = False, 0

@@ -425,6 +425,18 @@ def test_the_bare_image_is_found_by_name(api: Any, ec2: Any, launch: Any, eventu
     assert api.driver.specs[instance["InstanceId"]].image_variant == "bare"
 
 
+def test_the_image_behind_a_parameter_changes_and_the_old_one_stays(
+    api: Any, ec2: Any, image: str, launch: Any
+) -> None:
+    newer = api.control("POST", "/lab/images")["images"]
+    now = api.client("ssm").get_parameter(Name=PARAMETER_24)["Parameter"]
+    assert now["Value"] in newer
+    assert now["Value"] != image
+    assert now["Version"] == 2
+    assert launch(ImageId=image)
+    assert launch(ImageId=now["Value"])
+
+
 def test_a_launch_template_fills_what_is_left_open(
     ec2: Any, api: Any, network: Any, image: str, eventually: Any
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 
 import pytest
@@ -237,6 +238,21 @@ def test_groups_of_an_instance_are_those_of_its_interface(
 
 def test_the_console(ec2: Any, instance: Instance) -> None:
     assert ec2.get_console_output(InstanceId=instance.id)["Output"] == f"console of {instance.id}\n"
+
+
+def test_closing_the_lab_waits_for_work_and_starts_nothing_more(api: Any, ec2: Any, eventually: Any) -> None:
+    let_go = threading.Event()
+    api.driver.before_launch = lambda spec: let_go.wait(10)
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, InstanceType="t3.large", MinCount=2, MaxCount=2)
+    eventually(lambda: api.wiring.last.instances and api.wiring.last.instances[0].interface.public_ip)
+    closing = threading.Thread(target=api.lab.close)
+    closing.start()
+    let_go.set()
+    closing.join(timeout=10)
+    done = list(api.driver.calls)
+    assert {name for name, _ in done} <= {"launch"}
+    assert len(done) <= 2
 
 
 def test_status_tells_of_instances(api: Any, ec2: Any, instance: Instance) -> None:

@@ -102,6 +102,14 @@ def test_a_fault_drops_the_connection(api: Any) -> None:
     assert ec2.describe_vpcs()["Vpcs"]
 
 
+def test_a_fault_lets_the_caller_wait(api: Any) -> None:
+    api.control("POST", "/lab/faults", {"service": "ec2", "drop": True, "delay_seconds": 0.2})
+    started = time.monotonic()
+    with pytest.raises(ConnectionClosedError):
+        api.client("ec2").describe_vpcs()
+    assert time.monotonic() - started >= 0.2
+
+
 def test_faults_are_listed_and_forgotten(api: Any) -> None:
     (fault,) = api.control("POST", "/lab/faults", {"service": "ec2", "code": "InternalError"})
     assert (fault["status"], fault["times"]) == (500, 1)
