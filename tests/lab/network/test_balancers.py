@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from support.lab_network import (
     ANYWHERE,
-    BALANCER_NAME,
     TARGET_GROUP_ARN,
     TCP_CHECK,
     Net,
@@ -156,9 +155,9 @@ def test_targets_are_initial_then_healthy_and_share_the_flows(world: World) -> N
 def test_the_host_reaches_a_balancer_by_name(world: World) -> None:
     world.serve(world.first)
     world.await_state(world.first, "healthy")
-    with world.connect(BALANCER_NAME) as connection:
+    with world.connect(world.net.balancer_name) as connection:
         assert connection.makefile().readline().split()[0] == world.first.instance_id
-    assert BALANCER_NAME in Path("/etc/hosts").read_text()
+    assert world.net.balancer_name in Path("/etc/hosts").read_text()
 
 
 def test_failover_and_recovery(world: World) -> None:
@@ -486,4 +485,4 @@ def test_a_deleted_balancer_leaves_the_rest_alone(world: World) -> None:
             connection.recv(1)
     assert world.net.ask(world.second, "10.32.0.5", 8001) == "ConnectionRefusedError"
     assert world.net.ask(None, world.net.public(90), 443) == "timeout"
-    assert BALANCER_NAME not in Path("/etc/hosts").read_text()
+    assert world.net.balancer_name not in Path("/etc/hosts").read_text()

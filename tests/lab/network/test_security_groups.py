@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import time
 from dataclasses import replace
 
 import pytest
@@ -337,15 +337,21 @@ def test_vpcs_gateways_and_subnets_come_and_go(net: Net) -> None:
     assert net.ask(None, net.public(25), 8000).startswith(server.instance_id)
 
 
-def test_one_more_node_takes_less_than_200_milliseconds(net: Net) -> None:
+def test_one_more_node_costs_less_than_200_milliseconds(net: Net) -> None:
+    """Counted in processor time, the tools' included: a busy machine must not fail this."""
+
+    def processor_seconds() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
     groups = (group("sg-all", Rule("-1", None, None, ANYWHERE)),)
     nodes = tuple(net.instance(number, ("sg-all",)) for number in range(5, 25))
     snapshot = with_parts(vpc_parts(), security_groups=groups, instances=nodes)
     net.wiring.apply(snapshot)
-    elapsed = []
+    used = []
     for number in range(30, 33):
         snapshot = with_parts(snapshot, instances=(*snapshot.instances, net.instance(number, ("sg-all",))))
-        begun = time.monotonic()
+        before = processor_seconds()
         net.wiring.apply(snapshot)
-        elapsed.append(time.monotonic() - begun)
-    assert min(elapsed) < 0.2, elapsed
+        used.append(processor_seconds() - before)
+    assert min(used) < 0.2, used
