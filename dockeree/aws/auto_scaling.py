@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dockeree.aws.launch_templates import TEMPLATE_ROLE, template_name
@@ -141,7 +142,14 @@ def wait_for_group(aws: Aws, owner: Owner, waits: Waits) -> Group:
 
 
 def ensure_settings(
-    aws: Aws, group: Group, *, minimum: int, maximum: int, target_group_arns: Sequence[str], ours: Sequence[str]
+    aws: Aws,
+    group: Group,
+    *,
+    minimum: int,
+    maximum: int,
+    target_group_arns: Sequence[str],
+    ours: Sequence[str],
+    waits: Waits,
 ) -> bool:
     """Bring limits, target groups and suspended processes to what is wanted; whether anything was changed.
 
@@ -168,7 +176,10 @@ def ensure_settings(
             AutoScalingGroupName=group.name, TargetGroupARNs=surplus[start : start + TARGET_GROUPS_PER_CALL]
         )
     if unsuspended := [process for process in SUSPENDED_PROCESSES if process not in group.suspended]:
-        aws.autoscaling.suspend_processes(AutoScalingGroupName=group.name, ScalingProcesses=unsuspended)
+        suspend = partial(
+            aws.autoscaling.suspend_processes, AutoScalingGroupName=group.name, ScalingProcesses=unsuspended
+        )
+        waits.retry(suspend, is_busy, awaited=f"group {group.name}")
     return changed or bool(missing or surplus or unsuspended)
 
 
@@ -192,8 +203,9 @@ def delete_group(aws: Aws, owner: Owner, waits: Waits) -> bool:
     if group is None:
         return False
     if not group.is_being_deleted:
+        delete = partial(aws.autoscaling.delete_auto_scaling_group, AutoScalingGroupName=group.name, ForceDelete=True)
         try:
-            aws.autoscaling.delete_auto_scaling_group(AutoScalingGroupName=group.name, ForceDelete=True)
+            waits.retry(delete, is_busy, awaited=f"group {group.name}", timeout_seconds=DELETE_SECONDS)
         except AwsError as error:
             if not _is_gone(error):
                 raise
@@ -207,6 +219,11 @@ def delete_group(aws: Aws, owner: Owner, waits: Waits) -> bool:
 
     waits.until(probe, awaited=f"deleting group {group.name}", timeout_seconds=DELETE_SECONDS)
     return True
+
+
+def is_busy(error: AwsError) -> bool:
+    """Whether the group is in the middle of something that AWS lets end first."""
+    return error.code in {"ResourceContention", "ScalingActivityInProgress"}
 
 
 def _is_gone(error: AwsError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dockeree.aws.tags import ROLE_TAG, Owner, as_dict, filters
@@ -200,13 +201,20 @@ def start(aws: Aws, instance_ids: Sequence[str], waits: Waits) -> None:
     )
 
 
-def terminate(aws: Aws, instances: Collection[Instance]) -> None:
-    """Lift the protection against termination and terminate; instances that are gone are fine."""
+def terminate(aws: Aws, instances: Collection[Instance], waits: Waits) -> None:
+    """Lift the protection against termination and terminate; instances that are gone are fine.
+
+    For a moment after the protection was lifted EC2 may still refuse with OperationNotPermitted.
+    """
     for instance in instances:
         try:
             if instance.role in MANAGER_ROLES:
                 aws.ec2.modify_instance_attribute(InstanceId=instance.id, DisableApiTermination={"Value": False})
-            aws.ec2.terminate_instances(InstanceIds=[instance.id])
+            waits.retry(
+                partial(aws.ec2.terminate_instances, InstanceIds=[instance.id]),
+                lambda error: error.code == "OperationNotPermitted",
+                awaited=f"terminating {instance.id}",
+            )
         except AwsError as error:
             if not is_not_found(error) and error.code != "IncorrectInstanceState":
                 raise

@@ -125,7 +125,7 @@ def delete_zones(aws: Aws, owner: Owner, waits: Waits) -> bool:
 
         def delete(zone: Zone = zone) -> None:
             try:
-                delete_records(aws, zone.id, find_records(aws, zone.id))
+                _delete_everything_in(aws, zone.id)
                 aws.route53.delete_hosted_zone(Id=zone.id)
             except AwsError as error:
                 if not is_not_found(error):
@@ -138,6 +138,15 @@ def delete_zones(aws: Aws, owner: Owner, waits: Waits) -> bool:
             timeout_seconds=120.0,
         )
     return bool(zones)
+
+
+def _delete_everything_in(aws: Aws, zone_id: str) -> None:
+    """Delete every record as it stands, also one that somebody else made: a zone must be empty to be deleted."""
+    pages = aws.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id)
+    record_sets = [item for page in pages for item in page["ResourceRecordSets"] if item["Type"] not in {"NS", "SOA"}]
+    changes: list[Any] = [{"Action": "DELETE", "ResourceRecordSet": item} for item in record_sets]
+    if changes:
+        aws.route53.change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch={"Changes": changes})
 
 
 def _change(aws: Aws, zone_id: str, action: str, records: Sequence[Record]) -> None:

@@ -9,6 +9,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from dockeree.aws.deleting import delete_when_free
 from dockeree.aws.tags import Owner
 from dockeree.aws.waits import Waits, is_not_found
 from dockeree.errors import AwsError
@@ -83,7 +84,7 @@ def _ensure_profile(aws: Aws, owner: Owner, node_role: NodeRole, name: str, wait
     return True
 
 
-def delete_role(aws: Aws, owner: Owner, node_role: NodeRole) -> bool:
+def delete_role(aws: Aws, owner: Owner, node_role: NodeRole, waits: Waits) -> bool:
     """Delete a node's profile and role with every policy on it, in IAM's order; True when anything was there."""
     name = role_name(owner, node_role)
     profile = _ask(lambda: aws.iam.get_instance_profile(InstanceProfileName=name))
@@ -91,14 +92,17 @@ def delete_role(aws: Aws, owner: Owner, node_role: NodeRole) -> bool:
         for role in profile["InstanceProfile"]["Roles"]:
             remove = partial(aws.iam.remove_role_from_instance_profile, RoleName=role["RoleName"])
             _ask(lambda remove=remove: remove(InstanceProfileName=name))
-        _ask(lambda: aws.iam.delete_instance_profile(InstanceProfileName=name))
+        delete = partial(aws.iam.delete_instance_profile, InstanceProfileName=name)
+        delete_when_free(aws, waits, delete, what=f"instance profile {name}", timeout_seconds=120.0)
     if _ask(lambda: aws.iam.get_role(RoleName=name)) is None:
         return profile is not None
     for policy_name in _inline_policies(aws, name):
         aws.iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
     for arn in _attached_policies(aws, name):
         aws.iam.detach_role_policy(RoleName=name, PolicyArn=arn)
-    _ask(lambda: aws.iam.delete_role(RoleName=name))
+    # IAM is eventually consistent: what was just taken off may count for a moment as still on it (DeleteConflict).
+    delete_it = partial(aws.iam.delete_role, RoleName=name)
+    delete_when_free(aws, waits, delete_it, what=f"role {name}", timeout_seconds=120.0)
     return True
 
 

@@ -78,7 +78,8 @@ class CreateRoles(Step):
         return changed
 
     def undo(self, cluster: Cluster) -> bool:
-        deleted = [roles.delete_role(cluster.aws, owner_of(cluster), node_role) for node_role in roles.NODE_ROLES]
+        owner, waits = owner_of(cluster), waits_of(cluster)
+        deleted = [roles.delete_role(cluster.aws, owner, node_role, waits) for node_role in roles.NODE_ROLES]
         return any(deleted)
 
 

@@ -51,8 +51,9 @@ class LaunchManagers(Step):
             for item in instances.find_instances(cluster.aws, owner_of(cluster))
             if item.role in instances.MANAGER_ROLES
         ]
-        instances.terminate(cluster.aws, found)
-        instances.wait_for_terminated(cluster.aws, [item.id for item in found], waits_of(cluster))
+        waits = waits_of(cluster)
+        instances.terminate(cluster.aws, found, waits)
+        instances.wait_for_terminated(cluster.aws, [item.id for item in found], waits)
         return bool(found)
 
 

@@ -78,6 +78,7 @@ class CreateWorkerGroup(Step):
             maximum=config.workers.max,
             target_group_arns=wanted,
             ours=[item.arn for item in groups.values()],
+            waits=waits_of(cluster),
         )
         cluster.state.put("worker-group", group.name)
         return changed or settled
@@ -86,7 +87,7 @@ class CreateWorkerGroup(Step):
         owner, waits = owner_of(cluster), waits_of(cluster)
         deleted = auto_scaling.delete_group(cluster.aws, owner, waits)
         left = instances.find_instances(cluster.aws, owner, instances.WORKER_ROLE)
-        instances.terminate(cluster.aws, left)
+        instances.terminate(cluster.aws, left, waits)
         instances.wait_for_terminated(cluster.aws, [item.id for item in left], waits)
         return deleted or bool(left)
 

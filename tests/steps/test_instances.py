@@ -100,7 +100,7 @@ def test_a_manager_that_was_terminated_is_launched_anew(cloud: Cloud) -> None:
     cluster = cloud.cluster()
     run_steps(cluster, STEPS)
     lost = instances.find_managers(cluster.aws, owner_of(cluster))["manager-b"]
-    instances.terminate(cluster.aws, [lost])
+    instances.terminate(cluster.aws, [lost], _waits(cluster))
     instances.wait_for_terminated(cluster.aws, [lost.id], _waits(cluster))
     again = cloud.cluster()
     assert run_steps(again, STEPS).changed
@@ -112,7 +112,7 @@ def test_a_terminated_manager_of_another_configuration_too(cloud: Cloud) -> None
     cluster = cloud.cluster()
     run_steps(cluster, STEPS)
     lost = instances.find_managers(cluster.aws, owner_of(cluster))["manager-b"]
-    instances.terminate(cluster.aws, [lost])
+    instances.terminate(cluster.aws, [lost], _waits(cluster))
     instances.wait_for_terminated(cluster.aws, [lost.id], _waits(cluster))
     run_steps(cloud.cluster(managers={"instance_type": "m5.2xlarge"}), STEPS)
     assert managers(cloud)["manager-b"]["InstanceType"] == "m5.2xlarge"
