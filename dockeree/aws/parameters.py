@@ -28,7 +28,7 @@ def cluster_path(cluster: str) -> str:
 
 
 def claim_name(cluster: str) -> str:
-    """The claim of the cluster's name: JSON `{format_version, id, created_at, created_by}`."""
+    """The claim of the cluster's name: JSON `{format_version, id, created_at, created_by, image}`."""
     return f"{cluster_path(cluster)}/cluster"
 
 
