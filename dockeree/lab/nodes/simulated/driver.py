@@ -16,6 +16,7 @@ from dockeree.lab.nodes.simulated.pace import SHUTDOWN_SECONDS, utc_now
 from dockeree.lab.nodes.simulated.programs import AGENT, BOOT_SCRIPT, Agents, run_boot_script
 from dockeree.lab.nodes.simulated.shell import run_program
 from dockeree.lab.nodes.simulated.ssh_server import Door, SshServers, choose_port
+from dockeree.lab.nodes.simulated.swarm.membership import retry_pending
 from dockeree.lab.nodes.simulated.wiring import SimulatedWiring
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import LabError, NodeSpec, Region
@@ -52,6 +53,7 @@ class SimulatedDriver:
         agents = Agents(lambda: (self.region, self.endpoint_url))
         self._site.programs = {BOOT_SCRIPT: run_boot_script, AGENT: agents.run}
         self._site.run_program = run_program
+        self._site.retry_join = retry_pending
         self._site.on_booted = self._refresh_door
         self._site.power = self._power_from_inside
         wiring.on_change = self._refresh_doors
@@ -60,6 +62,11 @@ class SimulatedDriver:
     def unknown_commands(self) -> list[tuple[str, str]]:
         """(instance id, command) of everything that was asked and that the model does not know."""
         return list(self._site.unknown_commands)
+
+    @property
+    def commands(self) -> list[tuple[str, str, str]]:
+        """(instance id, user, arguments) of every process on the nodes, oldest first."""
+        return list(self._site.commands)
 
     def launch(self, spec: NodeSpec) -> None:
         """Create the node's disk and power it on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,7 @@ from dockeree.lab.world import NodeSpec
 log = logging.getLogger("dockeree.lab.simulated")
 SECRET = re.compile(r"SWMTKN-[\w-]+")
 """Join tokens, which belong into no log."""
+COMMANDS_KEPT = 100_000
 
 CloudInitStatus = Literal["not run", "running", "done", "error"]
 UnitState = Literal["inactive", "activating", "active", "failed"]
@@ -123,8 +124,12 @@ class Site:
         """What happens when a node shuts itself down or reboots; the driver sets it."""
         self.on_booted: Callable[[Machine], None] = lambda machine: None
         """Called when sshd answers from now on; the driver sets it."""
+        self.retry_join: Callable[[Machine], None] = lambda machine: None
+        """Tries a join once more that goes on in a node's background; the driver sets it."""
         self.run_program: Callable[[Machine, str, Say], Answer] = _no_programs
         """Runs a unit's command line as root, its output line by line; the driver sets it to the shell."""
+        self.commands: deque[tuple[str, str, str]] = deque(maxlen=COMMANDS_KEPT)
+        """(instance id, user, arguments) of every process on the nodes, as `ps` shows them to everybody there."""
         self.unknown_commands: list[tuple[str, str]] = []
         """(instance id, command), in the order in which they were met."""
 
@@ -146,8 +151,11 @@ class Site:
         return None
 
     def settle(self) -> None:
-        """Bring every swarm up to the present. Swarms without members are forgotten."""
+        """Bring every swarm up to the present, late joins included. Swarms without members are forgotten."""
         with self.lock:
+            for machine in self.machines.values():
+                if machine.engine.membership is not None and machine.engine.membership.pending is not None:
+                    self.retry_join(machine)
             for swarm in self.swarms:
                 settle(swarm)
             self.swarms = [swarm for swarm in self.swarms if any(not m.has_left for m in swarm.members.values())]

@@ -27,6 +27,8 @@ OTHER_PORTS = (2222, 2022, 22022, 22222)
 COMMAND_THREADS = 512
 """Commands that run (or wait) at the same time on all nodes together."""
 AUTHORIZED_KEYS = f"/home/{USER}/.ssh/authorized_keys"
+BACKLOG = 100
+TURNS = 10
 LOSSLESS = "surrogateescape"
 T = TypeVar("T")
 # At INFO asyncssh logs each command line.
@@ -100,7 +102,7 @@ class SshServers:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-sshd", daemon=True)
         self._executor = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="simulated-command")
-        self._acceptors: dict[str, asyncssh.SSHAcceptor] = {}
+        self._acceptors: dict[str, tuple[asyncssh.SSHAcceptor, socket.socket]] = {}
         self._holes: dict[str, BlackHole] = {}
         self._addresses: dict[str, str] = {}
         self._connections: dict[str, set[asyncssh.SSHServerConnection]] = {}
@@ -139,7 +141,7 @@ class SshServers:
         )
         if stays:
             return
-        self._shut(machine.id)
+        await self._shut(machine.id)
         if address is None or door == "closed":
             return
         self._addresses[machine.id] = address
@@ -147,9 +149,9 @@ class SshServers:
             self._holes[machine.id] = BlackHole(address, self.port)
             return
         connections = self._connections.setdefault(machine.id, set())
-        self._acceptors[machine.id] = await asyncssh.listen(
-            address,
-            self.port,
+        listener = socket.create_server((address, self.port), backlog=BACKLOG)
+        acceptor = await asyncssh.listen(
+            sock=listener,
             config=None,
             server_factory=functools.partial(_Login, machine, connections),
             process_factory=lambda process: self._start(machine, process),
@@ -158,22 +160,32 @@ class SshServers:
             encoding="utf-8",
             # Whatever bytes come, they go on unchanged.
             errors=LOSSLESS,
-            reuse_address=True,
-            backlog=100,
+            backlog=BACKLOG,
             login_timeout=60,
             allow_scp=False,
             x11_forwarding=False,
             agent_forwarding=False,
             gss_host=None,
         )
+        self._acceptors[machine.id] = (acceptor, listener)
 
-    def _shut(self, instance_id: str) -> None:
-        acceptor, hole = self._acceptors.pop(instance_id, None), self._holes.pop(instance_id, None)
+    async def _shut(self, instance_id: str) -> None:
+        opened, hole = self._acceptors.pop(instance_id, None), self._holes.pop(instance_id, None)
         self._addresses.pop(instance_id, None)
-        if acceptor is not None:
-            acceptor.close()
         if hole is not None:
             hole.close()
+        if opened is not None:
+            acceptor, listener = opened
+            # asyncio loses the socket of a connection that it accepts in the turn in which its server is closed.
+            self._loop.remove_reader(listener.fileno())
+            await self._let_turn()
+            acceptor.close()
+
+    @staticmethod
+    async def _let_turn() -> None:
+        """Let the loop take the turns in which an accepted connection is set up, and an aborted one's socket closed."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def _drop(self, instance_id: str) -> None:
         for connection in list(self._connections.get(instance_id, ())):
@@ -181,16 +193,14 @@ class SshServers:
 
     async def _close_all(self) -> None:
         for instance_id in {*self._acceptors, *self._holes}:
-            self._shut(instance_id)
-        for instance_id in list(self._connections):
-            await self._drop(instance_id)
+            await self._shut(instance_id)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        # Connections are lost in callbacks of the loop's next turns.
-        while any(self._connections.values()):
-            await asyncio.sleep(0)
+        for instance_id in list(self._connections):
+            await self._drop(instance_id)
+        await self._let_turn()
 
     def _start(self, machine: Machine, process: asyncssh.SSHServerProcess[str]) -> None:
         task = self._loop.create_task(self._serve(machine, process))
@@ -239,7 +249,8 @@ class SshServers:
         process.stdout.write("Welcome to Ubuntu 24.04.2 LTS (simulated)\n" if has_terminal else "")
         while True:
             if has_terminal:
-                process.stdout.write(f"{USER}@{machine.hostname}:{session.folder}$ ")
+                folder = "~" if session.folder == session.variables["HOME"] else session.folder
+                process.stdout.write(f"{USER}@{machine.hostname}:{folder}$ ")
             try:
                 line = await process.stdin.readline()
             except asyncssh.BreakReceived:

@@ -26,6 +26,7 @@ def login(machine: Machine, user: str) -> Session:
 
 def run_as(machine: Machine, user: str, line: str, read_stdin: ReadStdin = no_stdin, say: Say | None = None) -> Answer:
     """Run a command line in a session of its own, faults applied."""
+    machine.site.commands.append((machine.id, user, f"bash -c {line}"))
     fault = machine.site.faults.take(machine.id, "command", "hang", "disconnect", command=line)
     if fault is not None and fault.kind == "command":
         return Answer(fault.exit_status, fault.stdout.encode(), fault.stderr.encode())
@@ -135,6 +136,7 @@ def _to_file(session: Session, answer: Answer, operator: str, name: str) -> Answ
 def run_words(session: Session, words: Sequence[str], read_stdin: ReadStdin = no_stdin) -> Answer:
     """Run one command by its words."""
     machine = session.machine
+    machine.site.commands.append((machine.id, session.user, " ".join(words)))
     name = words[0]
     program = machine.site.programs.get(session.path(name)) if "/" in name else None
     for folder in FOLDERS:
