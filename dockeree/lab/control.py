@@ -37,6 +37,9 @@ STOP_TIMEOUT_SECONDS = 60.0
 
 Progress = Callable[[str], None]
 
+_children: list[subprocess.Popen[bytes]] = []
+"""Labs started by this process: the lab outlives the command that starts it, so nobody waits for it here."""
+
 
 @dataclass(frozen=True)
 class RunningLab:
@@ -123,6 +126,7 @@ def stop(name: str) -> bool:
     process = _process_of(folder)
     if process is not None:
         process.end(signal.SIGTERM, STOP_TIMEOUT_SECONDS)
+        _children[:] = [child for child in _children if child.poll() is None]
     clean_up(name)
     return True
 
@@ -213,6 +217,7 @@ def _spawn(settings: LabSettings, why_simulated: str) -> Process:
         start_new_session=True,
     )
     log.close()
+    _children.append(child)
     process = Process.of(child.pid)
     _write(settings.runtime_dir / "process.json", dataclasses.asdict(process))
     return process

@@ -16,7 +16,7 @@ from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.amis import Ami
-from moto.ssm.models import Parameter, ParameterDict, ssm_backends
+from moto.ssm.models import Parameter, ParameterDict, SimpleSystemManagerBackend, ssm_backends
 
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.settings import ACCOUNT_ID
@@ -125,6 +125,11 @@ def install(lab: Lab) -> None:
         for kind in IMAGES:
             if kind.parameter and kind.parameter not in parameters.keys():  # noqa: SIM118 - `in` would come back here
                 _add_parameter(parameters, kind.parameter, kind.id_in(parameters.region_name))
+
+    @lab.extend(SimpleSystemManagerBackend, "describe_parameters")
+    def describe_parameters(original: Any, backend: Any, *args: Any, **kwargs: Any) -> Any:
+        # The public parameters are AWS's: an account's listing does not show them.
+        return [found for found in original(backend, *args, **kwargs) if not found.name.startswith("/aws/service/")]
 
 
 def _add_parameter(parameters: Any, name: str, image_id: str) -> None:
