@@ -48,6 +48,7 @@ def driver(settings: LabSettings, network: TinyNetwork, power_losses: list[str])
         surroundings=surroundings,
         shut_down_timeout_seconds=20,
     )
+    network.console_of = driver.console_output
     try:
         yield driver
     finally:

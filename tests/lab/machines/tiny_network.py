@@ -32,15 +32,17 @@ def sh(command: str, *, check: bool = True, timeout: float = 60) -> str:
     return done.stdout
 
 
-def eventually(probe: Callable[[], object], *, seconds: float, awaited: str) -> object:
-    """Ask until the probe gives something true."""
+def eventually(
+    probe: Callable[[], object], *, seconds: float, awaited: str, told: Callable[[], str] = lambda: ""
+) -> object:
+    """Ask until the probe gives something true; else fail, with what `told` knows of the reason."""
     deadline = time.monotonic() + seconds
     while True:
         answer = probe()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            pytest.fail(f"{awaited}: not within {seconds} s")
+            pytest.fail(f"{awaited}: not within {seconds} s\n{told()}")
         time.sleep(0.1)
 
 
@@ -53,6 +55,7 @@ class TinyNetwork:
         self.router = f"{settings.tag}-net"
         self.key = folder / "key"
         self.namespaces: dict[str, str] = {}
+        self.console_of: Callable[[str], str] = lambda instance_id: ""
         self.services: list[subprocess.Popen[bytes]] = []
         sh(f"ssh-keygen -q -t ed25519 -N '' -f {self.key}")
         router = f"ip -n {self.router}"
@@ -84,7 +87,9 @@ class TinyNetwork:
             "public-keys": {"0": {"openssh-key": public_key}},
         }
         tree = self.folder / f"{number}.json"
-        tree.write_text(json.dumps({"meta-data": meta_data, "user-data": user_data}))
+        document = json.dumps({"instanceId": instance_id, "region": "us-east-1", "privateIp": address})
+        dynamic = {"instance-identity": {"document": document}}
+        tree.write_text(json.dumps({"meta-data": meta_data, "dynamic": dynamic, "user-data": user_data}))
         self.services.append(subprocess.Popen(["ip", "netns", "exec", name, sys.executable, str(STUB), str(tree)]))
         probe = f"ip netns exec {name} curl -sf http://169.254.169.254/latest/meta-data/instance-id"
         eventually(lambda: sh(probe, check=False) == instance_id, seconds=10, awaited="the metadata service")
@@ -111,12 +116,14 @@ class TinyNetwork:
         line = f"ssh -i {self.key} {options} -o BatchMode=yes ubuntu@{spec.private_ip} {shlex.quote(command)}"
         return sh(f"ip netns exec {self.router} {line}", check=check, timeout=timeout)
 
-    def await_ssh(self, spec: NodeSpec, seconds: float = 60) -> None:
+    def await_ssh(self, spec: NodeSpec, seconds: float = 90) -> None:
         """Wait until the node lets ubuntu in."""
+        awaited = f"ssh {spec.hostname}"
         eventually(
             lambda: "in" in self.ssh(spec, "echo in", check=False).split(),
             seconds=seconds,
-            awaited=f"ssh {spec.hostname}",
+            awaited=awaited,
+            told=lambda: self.console_of(spec.instance_id)[-3000:],
         )
 
     def close(self) -> None:

@@ -42,10 +42,13 @@ class Cgroup:
     def create(self) -> None:
         """Make the folders, with every controller that the host gives. Harmless when they are there."""
         try:
-            for mount, kind in hierarchies():
+            mounted = hierarchies()
+            # In hybrid mode the controllers are v1's, and v2's tree is there for systemd's own bookkeeping.
+            is_pure_v2 = all(kind == "cgroup2" for _, kind in mounted)
+            for mount, kind in mounted:
                 folder = mount
                 for part in Path(self.name).parts:
-                    if kind == "cgroup2":
+                    if is_pure_v2:
                         _delegate_controllers(folder)
                     folder = folder / part
                     folder.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ from dockeree.lab.nodes.machines.cgroups import Cgroup
 from dockeree.lab.nodes.machines.disk import NodeDisk, Surroundings
 from dockeree.lab.nodes.machines.image import NodeImage, Say, Variant, ensure_image, image_in_use
 from dockeree.lab.nodes.machines.leftovers import lab_cgroup, remove_machines
+from dockeree.lab.nodes.machines.limits import raise_limits
 from dockeree.lab.nodes.machines.node import Node, await_off
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import LabError, NodeSpec
@@ -152,6 +153,7 @@ class MachineDriver:
     def _image(self, variant: Variant) -> NodeImage:
         with self._image_lock:
             if variant not in self._images:
+                raise_limits()
                 image = ensure_image(variant, self._say)
                 self._held.enter_context(image_in_use(image))
                 self._images[variant] = image

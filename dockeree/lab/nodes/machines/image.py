@@ -41,8 +41,6 @@ rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/
 """
 """Installs packages without starting a service: policy-rc.d is what Debian's maintainer scripts ask first."""
 
-COMPILE = "python3 -m compileall -q /usr/lib/python3/dist-packages/dockeree_*.py"
-
 
 @dataclass(frozen=True)
 class NodeImage:
@@ -159,7 +157,7 @@ def _lay_settings(below: tuple[Path, ...], layer: Layer, variant: recipe.Recipe)
             os.symlink(f"../{unit}", units / f"{wanted_by}.wants" / unit)
         for unit in tree.masked:
             os.symlink("/dev/null", units / unit)
-    run_in_layer(below, layer, COMPILE, what="compiling the node image's own Python")
+    run_in_layer(below, layer, recipe.SETTLE, *variant.disabled, what="settling the node image")
 
 
 def _remove_outdated() -> None:

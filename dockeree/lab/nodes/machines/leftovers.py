@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from dockeree.lab.nodes.machines.cgroups import Cgroup
+from dockeree.lab.nodes.machines.limits import restore_limits
 from dockeree.lab.settings import LabSettings
 from dockeree.lab.world import LabError
 
@@ -30,3 +31,4 @@ def remove_machines(settings: LabSettings) -> None:
                 shutil.rmtree(folder)
             except OSError as error:
                 raise LabError(f"{folder} could not be removed: {error}") from error
+    restore_limits(cgroup.name)
