@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
+import random
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ ANYWHERE = ("0.0.0.0/0",)
 ALL_OUT = (Rule("-1", None, None, ANYWHERE),)
 SSH = Rule("tcp", 22, 22, ("203.0.113.0/24",))
 SWARM_PORTS = (("tcp", 2377), ("tcp", 7946), ("udp", 7946), ("udp", 4789))
-SLOTS = itertools.count(int(time.time()) % 97)
+SLOTS = range(64, 128)
+"""Labs take the lower ones."""
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/apps/1"
 
 
@@ -212,9 +214,27 @@ def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
 
 
 @contextmanager
+def free_slot() -> Iterator[int]:
+    """A slot that no other test of this machine has: held by an abstract socket, which ends with the process."""
+    for slot in random.sample(SLOTS, len(SLOTS)):
+        with socket.socket(socket.AF_UNIX) as hold:
+            try:
+                hold.bind(f"\0dockeree-simulated-slot-{slot}")
+            except OSError:
+                continue
+            yield slot
+            return
+    raise AssertionError("every slot is taken")
+
+
+@contextmanager
 def simulated_cluster(time_scale: float = 0.01) -> Iterator[Cluster]:
     """A cluster that is taken away whole."""
-    settings = LabSettings(f"simulated-{next(SLOTS)}", "simulated", next(SLOTS) % 128, time_scale)
+    with free_slot() as slot:
+        yield from _running(LabSettings(f"simulated-{slot}", "simulated", slot, time_scale))
+
+
+def _running(settings: LabSettings) -> Iterator[Cluster]:
     wiring = SimulatedWiring(settings)
     driver = SimulatedDriver(settings, FakeRegion(), wiring=wiring, endpoint_url="http://127.0.0.1:1")
     cluster = Cluster(driver, wiring, settings, *private_key())
