@@ -127,6 +127,7 @@ def test_reboots_from_outside_and_from_inside(
     driver: MachineDriver, network: TinyNetwork, node: NodeSpec, power_losses: list[str]
 ) -> None:
     power_losses.clear()
+    network.ssh(node, "sudo touch /root/kept-by-reboots")
     first = boot_id(network, node)
     driver.reboot(node.instance_id)
     network.await_ssh(node)
@@ -141,7 +142,7 @@ def test_reboots_from_outside_and_from_inside(
         awaited="a boot",
     )
     assert driver.is_on(node.instance_id)
-    network.ssh(node, "sudo test -f /root/kept")
+    network.ssh(node, "sudo test -f /root/kept-by-reboots")
 
 
 def test_power_cut_and_power_on(
