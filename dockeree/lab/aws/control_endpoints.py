@@ -9,6 +9,7 @@
     GET    /lab/faults                     what is still to go wrong
     POST   /lab/faults                     a Fault as JSON (faults.py), or {"eventual_consistency": true|false}
     DELETE /lab/faults
+    ...    /lab/nodes/...                  nodes' credentials, processes and faults (node_endpoints.py)
 
 Nodes may ask for their address and nothing else: the rest answers the lab's own machine only.
 """
@@ -27,6 +28,7 @@ from dockeree.lab.aws.consistency import Consistency
 from dockeree.lab.aws.core import Lab
 from dockeree.lab.aws.faults import Faults, parse_fault
 from dockeree.lab.aws.images import publish_images
+from dockeree.lab.aws.node_endpoints import NodeEndpoints
 from dockeree.lab.aws.status import lab_status
 from dockeree.lab.world import LabError
 
@@ -55,6 +57,7 @@ class ControlEndpoints:
         self._calls = calls
         self._power_cut = power_cut
         self._operator_address = operator_address
+        self._nodes = NodeEndpoints(lab)
         self.endpoint_url = ""
 
     def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -89,13 +92,13 @@ class ControlEndpoints:
         found = _POWER_CUT.match(path)
         if found and method == "POST":
             return self._cut_power(found.group(1))
+        if path.startswith("/lab/nodes/"):
+            return self._ask_nodes(method, path, environ)
         raise ControlError("404 Not Found", f"no {method} {path} here")
 
     def _add_fault(self, environ: dict[str, Any]) -> Any:
         try:
-            data = json.loads(environ["wsgi.input"].read() or b"{}")
-            if not isinstance(data, dict):
-                raise ValueError("a JSON object is expected")
+            data = _json_object(environ)
             if "eventual_consistency" in data:
                 self._lab.part(Consistency).enabled = bool(data["eventual_consistency"])
                 return {"eventual_consistency": self._lab.part(Consistency).enabled}
@@ -103,6 +106,14 @@ class ControlEndpoints:
         except (ValueError, TypeError) as error:
             raise ControlError("400 Bad Request", str(error)) from error
         return self._lab.part(Faults).describe()
+
+    def _ask_nodes(self, method: str, path: str, environ: dict[str, Any]) -> Any:
+        try:
+            return self._nodes.answer(method, path, _json_object(environ))
+        except (ValueError, LabError) as error:
+            raise ControlError("400 Bad Request", str(error)) from error
+        except LookupError as error:
+            raise ControlError("404 Not Found", str(error)) from error
 
     def _publish_images(self, _environ: dict[str, Any]) -> Any:
         with self._lab.lock:
@@ -114,3 +125,11 @@ class ControlEndpoints:
         except LabError as error:
             raise ControlError("409 Conflict", str(error)) from error
         return {}
+
+
+def _json_object(environ: dict[str, Any]) -> dict[str, Any]:
+    """The request's body. Raises ValueError when it is no JSON object."""
+    data = json.loads(environ["wsgi.input"].read() or b"{}")
+    if not isinstance(data, dict):
+        raise ValueError("a JSON object is expected")
+    return data
