@@ -66,6 +66,8 @@ def destroy(session: Session, name: str | None, confirm: str | None, output: str
     with opened(session, config) as cluster, cluster.state.lock(session.command_line):
         found = inventory(cluster)
         if not found.removes and not found.is_claimed:
+            if found.is_locked:
+                take_away(cluster)  # the lock of a dead command; a living one is told from it
             cluster.state.remove()
             show_nothing_to_destroy(cluster)
             _print_document(output, cluster, found, None)

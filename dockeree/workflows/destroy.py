@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dockeree.aws import clusters, leftovers, parameters
 from dockeree.aws.leftovers import Resource
-from dockeree.aws.lock import cluster_lock
+from dockeree.aws.lock import cluster_lock, find_holder
 from dockeree.context import Cluster
 from dockeree.errors import StepsFailed
 from dockeree.steps.found import owner_of, waits_of
@@ -27,6 +27,8 @@ class Inventory:
     removes: tuple[Resource, ...]
     keeps: tuple[str, ...]
     is_claimed: bool
+    is_locked: bool = False
+    """Whether there is a lock: of a command at work, or of one that died, perhaps before it made anything."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -51,7 +53,8 @@ def inventory(cluster: Cluster) -> Inventory:
     """Look for everything of the cluster, by the id that the claim, the state or the tags tell; changes nothing."""
     claim = clusters.find_claim(cluster.aws, cluster.name)
     ids = find_ids(cluster, claim.id if claim else "")
-    return Inventory(_search(cluster, ids), _kept(cluster), claim is not None)
+    holder = find_holder(cluster.aws, cluster.name)
+    return Inventory(_search(cluster, ids), _kept(cluster), claim is not None, holder is not None)
 
 
 def destroy(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> DestroySummary:
