@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.account_scan import Scan, difference, scan
 from support.cloud import Cloud, changing
+from support.tag_scan import tags_of_everything
 
 from dockeree.workflows.destroy import destroy, inventory
 from dockeree.workflows.up import CLOUD, up
@@ -115,83 +116,15 @@ def test_everything_is_tagged_from_the_call_that_creates_it(cloud: Cloud, before
     cluster = cloud.cluster(tags={"team": "platform"})
     up(cluster, CLOUD)
     wanted = {"dockeree:cluster": "demo", "dockeree:id": cluster.id, "team": "platform"}
-    untagged = {what: tags for what, tags in tags_of_everything(cloud).items() if not wanted.items() <= tags.items()}
+    everything = tags_of_everything(cloud.api.client)
+    assert len(everything) > 100, "the search for what should be tagged found too little"
+    untagged = {what: tags for what, tags in everything.items() if not wanted.items() <= tags.items()}
     assert untagged == {}
     late = [call for call in cloud.api.control("GET", "/lab/calls") if "Tag" in call["action"]]
     assert {call["action"] for call in late if not call["action"].startswith(("Describe", "List"))} <= {
         "ChangeTagsForResource"  # Route 53 takes no tags in its creating call
     }
     destroy(cluster, CLOUD)
-
-
-def tags_of_everything(cloud: Cloud) -> dict[str, dict[str, str]]:
-    """The tags of each resource that a tag can be put on, but what AWS itself makes: a VPC's default group and main
-    route table, and the balancers' interfaces."""
-    ec2, elb, iam = (cloud.api.client(name) for name in ("ec2", "elbv2", "iam"))
-    vpc_ids = [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
-    in_vpc = [{"Name": "vpc-id", "Values": vpc_ids}]
-    ours: list[tuple[str, list[Any]]] = []
-    for vpc in ec2.describe_vpcs(VpcIds=vpc_ids)["Vpcs"]:
-        ours.append((vpc["VpcId"], vpc["Tags"]))
-    for subnet in ec2.describe_subnets(Filters=in_vpc)["Subnets"]:
-        ours.append((subnet["SubnetId"], subnet["Tags"]))
-    for gateway in ec2.describe_internet_gateways()["InternetGateways"]:
-        if any(attachment["VpcId"] in vpc_ids for attachment in gateway["Attachments"]):
-            ours.append((gateway["InternetGatewayId"], gateway["Tags"]))
-    for table in ec2.describe_route_tables(Filters=in_vpc)["RouteTables"]:
-        if not any(association["Main"] for association in table["Associations"]):
-            ours.append((table["RouteTableId"], table["Tags"]))
-    for group in ec2.describe_security_groups(Filters=in_vpc)["SecurityGroups"]:
-        if group["GroupName"] != "default":
-            ours.append((group["GroupId"], group.get("Tags", [])))
-            rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group["GroupId"]]}])
-            for rule in rules["SecurityGroupRules"]:
-                if not (rule["IsEgress"] and rule["IpProtocol"] == "-1"):
-                    ours.append((rule["SecurityGroupRuleId"], rule.get("Tags", [])))
-    for reservation in ec2.describe_instances()["Reservations"]:
-        for instance in reservation["Instances"]:
-            ours.append((instance["InstanceId"], instance["Tags"]))
-    for volume in ec2.describe_volumes()["Volumes"]:
-        ours.append((volume["VolumeId"], volume.get("Tags", [])))
-    for interface in ec2.describe_network_interfaces(Filters=in_vpc)["NetworkInterfaces"]:
-        if "InstanceId" in interface.get("Attachment", {}):
-            ours.append((interface["NetworkInterfaceId"], interface.get("TagSet", [])))
-    for pair in ec2.describe_key_pairs()["KeyPairs"]:
-        ours.append((pair["KeyName"], pair["Tags"]))
-    for template in ec2.describe_launch_templates()["LaunchTemplates"]:
-        ours.append((template["LaunchTemplateName"], template["Tags"]))
-    balancers = [item["LoadBalancerArn"] for item in elb.describe_load_balancers()["LoadBalancers"]]
-    arns = [*balancers, *(item["TargetGroupArn"] for item in elb.describe_target_groups()["TargetGroups"])]
-    for balancer in balancers:
-        listeners = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
-        arns += [listener["ListenerArn"] for listener in listeners]
-    for start in range(0, len(arns), 20):
-        for item in elb.describe_tags(ResourceArns=arns[start : start + 20])["TagDescriptions"]:
-            ours.append((item["ResourceArn"], item["Tags"]))
-    for role in iam.list_roles(PathPrefix="/dockeree/")["Roles"]:
-        ours.append((role["Arn"], iam.list_role_tags(RoleName=role["RoleName"])["Tags"]))
-        profile = iam.get_instance_profile(InstanceProfileName=role["RoleName"])["InstanceProfile"]
-        ours.append((profile["Arn"], profile["Tags"]))
-    ours += other_tags(cloud)
-    assert len(ours) > 100, "the search for what should be tagged found too little"
-    return {what: {tag["Key"]: tag["Value"] for tag in tags} for what, tags in ours}
-
-
-def other_tags(cloud: Cloud) -> list[tuple[str, list[Any]]]:
-    ssm, route53, scaling = (cloud.api.client(name) for name in ("ssm", "route53", "autoscaling"))
-    ours: list[tuple[str, list[Any]]] = []
-    for page in ssm.get_paginator("describe_parameters").paginate():
-        for parameter in page["Parameters"]:
-            if parameter["Name"].startswith("/dockeree/"):
-                answer = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=parameter["Name"])
-                ours.append((parameter["Name"], answer["TagList"]))
-    for zone in route53.list_hosted_zones()["HostedZones"]:
-        zone_id = zone["Id"].rsplit("/", 1)[-1]
-        answer = route53.list_tags_for_resource(ResourceType="hostedzone", ResourceId=zone_id)
-        ours.append((zone["Name"], answer["ResourceTagSet"]["Tags"]))
-    for group in scaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
-        ours.append((group["AutoScalingGroupName"], group["Tags"]))
-    return ours
 
 
 def test_no_secret_in_state_user_data_or_tags(cloud: Cloud, before: Scan) -> None:
@@ -206,7 +139,7 @@ def test_no_secret_in_state_user_data_or_tags(cloud: Cloud, before: Scan) -> Non
     public = cloud.api.client("ec2").describe_key_pairs(IncludePublicKey=True)["KeyPairs"][0]["PublicKey"]
     # The public half is part of the private key's text; all else of it is secret.
     secret = [line for line in key_lines if line not in public]
-    places = [cluster.state.path.read_text(), str(tags_of_everything(cloud))]
+    places = [cluster.state.path.read_text(), str(tags_of_everything(cloud.api.client))]
     places += [spec.user_data.hex() for spec in cloud.api.driver.specs.values()]
     claim = cloud.api.client("ssm").get_parameter(Name="/dockeree/demo/cluster")["Parameter"]["Value"]
     assert not [line for line in secret for place in [*places, claim] if line in place]
