@@ -245,11 +245,12 @@ time.sleep(600)
         lab.send_signal(signal.SIGKILL)
         lab.wait()
         lab.stdout.close()
-    assert len(traces(settings)) > 10
-    remove_machines(settings)
+        found = traces(settings)
+        remove_machines(settings)
+        shutil.rmtree(settings.runtime_dir)
+    assert len(found) > 10
     assert traces(settings) == []
     remove_machines(settings)
-    shutil.rmtree(settings.runtime_dir)
     assert sh(f"ip netns pids {network.namespaces[spec.instance_id]}").split() == [str(network.services[-1].pid)]
 
 

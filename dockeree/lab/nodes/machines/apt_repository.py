@@ -127,6 +127,10 @@ def ensure_packages(packages: tuple[str, ...] = PACKAGES, say: Say = lambda text
             repository = folder / "repository"
             repository.mkdir(mode=0o755)
             _write_repository(sorted(layer.upper.glob("var/cache/apt/archives/*.deb")), repository)
+            for other in place.parent.iterdir():
+                # Of other recipes. A lab that still serves one makes it again when it is asked.
+                if not other.name.startswith("."):
+                    shutil.rmtree(other, ignore_errors=True)
             repository.rename(place)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
