@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlparse
 
@@ -45,11 +45,17 @@ S3_ACTIONS = {
 """S3's sub-resources whose actions moto's own table lacks."""
 
 
+ResourcePolicy = Callable[[Caller, str, str], Decision]
+"""What the policy of a resource says: of whom, of which action (with its prefix), of the resource of which ARN."""
+
+
 class Authorization:
     """Remembers, for each thread that serves a call, who called."""
 
     def __init__(self, _lab: Lab) -> None:
         self._local = threading.local()
+        self.resource_policies: dict[str, ResourcePolicy] = {}
+        """By the service whose resources have policies of their own."""
 
     @property
     def caller(self) -> Caller | None:
@@ -66,7 +72,12 @@ def is_allowed(lab: Lab, action: str, resource: str, context: Mapping[str, str] 
     caller = lab.part(Authorization).caller
     if caller is None:
         return True
-    return _decide(caller, action, Asked(resource), context or {}) is Decision.ALLOWED
+    return _decide(lab, caller, action, Asked(resource), context or {}) is Decision.ALLOWED
+
+
+def add_resource_policy(lab: Lab, service: str, policy: ResourcePolicy) -> None:
+    """Have the policies of a service's resources asked beside those of the callers."""
+    lab.part(Authorization).resource_policies[service] = policy
 
 
 def require(lab: Lab, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
@@ -82,14 +93,26 @@ def require(lab: Lab, action: str, resource: str, context: Mapping[str, str] | N
     raise Refusal(service, _denied_code(service), message, 403)
 
 
-def _decide(caller: Caller, action: str, asked: Asked, more: Mapping[str, str]) -> Decision:
+def _decide(lab: Lab, caller: Caller, action: str, asked: Asked, more: Mapping[str, str]) -> Decision:
     context = dict(caller.context)
     context.update({key.lower(): (value,) for key, value in more.items()})
     service = action.partition(":")[0]
     for key, value in asked.tags.items():
         context[f"aws:resourcetag/{key.lower()}"] = (value,)
         context[f"{service}:resourcetag/{key.lower()}"] = (value,)
-    return authorize(caller.identity, caller.boundary, caller.session, Ask(action, asked.arn, context))
+    decision = authorize(caller.identity, caller.boundary, caller.session, Ask(action, asked.arn, context))
+    policy = lab.part(Authorization).resource_policies.get(service)
+    if policy is None:
+        return decision
+    return _together(caller, decision, policy(caller, action, asked.arn))
+
+
+def _together(caller: Caller, identity: Decision, resource: Decision) -> Decision:
+    """Within an account either side may allow, either may deny; a boundary or a session's policy limits both."""
+    if Decision.DENIED in (identity, resource):
+        return Decision.DENIED
+    is_limited = caller.boundary is not None or caller.session is not None
+    return resource if resource is Decision.ALLOWED and not is_limited else identity
 
 
 def _denied_code(service: str) -> str:
@@ -159,13 +182,20 @@ def check(lab: Lab, response: Any, request_class: type[Any], s3_resource: str) -
     if action == "sts:GetCallerIdentity":
         return  # always allowed, whatever policies say
     name = action.partition(":")[2]
-    resources = (Asked(s3_resource),) if signed._service == "s3" else resources_of(response, signed._service, name)
+    resources = (
+        _s3_resources(action, s3_resource) if signed._service == "s3" else resources_of(response, signed._service, name)
+    )
     for asked in resources:
-        decision = _decide(caller, action, asked, {})
+        decision = _decide(lab, caller, action, asked, {})
         if decision is not Decision.ALLOWED:
             _refuse(signed, caller, action, asked, decision)
         if action == "sts:AssumeRole":
             _check_trust(signed, caller, asked.arn)
+
+
+def _s3_resources(action: str, arn: str) -> tuple[Asked, ...]:
+    """DeleteObjects names its objects in its body: each is judged by itself when it is to go (bucket_policies.py)."""
+    return () if action == "s3:DeleteObject" and "/" not in arn else (Asked(arn),)
 
 
 def _check_signature(response: Any, request_class: type[Any]) -> Any:
@@ -190,7 +220,7 @@ def _action(response: Any, signed: Any) -> str:
     for sub_resource, suffix in S3_ACTIONS.items():
         if sub_resource in response.querystring:
             return f"{'Get' if response.method in ('GET', 'HEAD') else 'Put'}{suffix}"
-    return "ListAllMyBuckets" if name == "ListBuckets" else name
+    return {"ListBuckets": "ListAllMyBuckets", "HeadBucket": "ListBucket"}.get(name, name)
 
 
 def _refuse(signed: Any, caller: Caller, action: str, asked: Asked, decision: Decision) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 from moto.s3.exceptions import BucketAccessDeniedError, S3ClientError
 from moto.s3.models import PublicAccessBlock, S3Backend
+from moto.s3.responses import S3Response
 
 from dockeree.lab.aws.core import Lab
 
@@ -60,12 +64,48 @@ def _restricts(key: str, values: Any) -> bool:
     return key.lower() in RESTRICTING_KEYS and not any("*" in str(value) for value in listed)
 
 
+def check_sha256(headers: Any, body: bytes) -> None:
+    """Refuse a body that is not what the caller's SHA-256 says. moto stores both as they come."""
+    claimed = headers.get("x-amz-checksum-sha256")
+    if claimed and base64.b64encode(hashlib.sha256(body).digest()).decode() != claimed:
+        raise S3ClientError("BadDigest", "The SHA256 you specified did not match the calculated checksum.")
+
+
+def tags_in_creation(body: bytes) -> dict[str, str]:
+    """The tags in CreateBucket's configuration. Raises S3ClientError as PutBucketTagging does."""
+    if b"<Tags>" not in body:
+        return {}
+    listed = ElementTree.fromstring(body).findall("{*}Tags/{*}Tag")
+    tags = {tag.findtext("{*}Key", ""): tag.findtext("{*}Value", "") for tag in listed}
+    if len(tags) < len(listed):
+        raise S3ClientError("InvalidTag", "Cannot provide multiple Tags with the same key")
+    if any(key.startswith("aws:") for key in tags):
+        raise S3ClientError("InvalidTag", "System tags cannot be added/updated by requester")
+    return tags
+
+
 def _blocks(bucket: Any, setting: str) -> bool:
     return bucket.public_access_block is not None and getattr(bucket.public_access_block, setting)
 
 
 def install(lab: Lab) -> None:
     """Lay S3's behaviours over moto."""
+
+    @lab.extend(S3Response, "put_object")
+    def put_object(original: Any, response: Any) -> Any:
+        check_sha256(response.headers, response.body or b"")
+        return original(response)
+
+    @lab.extend(S3Response, "_bucket_response_put")
+    def bucket_response_put(
+        original: Any, response: Any, request: Any, bucket_name: str, querystring: dict[str, Any]
+    ) -> Any:
+        is_creation = not querystring and bucket_name not in response.backend.buckets
+        tags = tags_in_creation(response.body) if is_creation else {}
+        answer = original(response, request, bucket_name, querystring)
+        if tags:
+            response.backend.put_bucket_tagging(bucket_name, tags)
+        return answer
 
     @lab.extend(S3Backend, "create_bucket")
     def create_bucket(original: Any, backend: Any, *args: Any, **kwargs: Any) -> Any:
