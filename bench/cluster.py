@@ -4,7 +4,7 @@
     ./dev bench --nodes simulated --runs 5
 
 For each command: seconds (median, least and most), API calls as the lab recorded them, how many of them change
-something, and the chain of steps that took longest against the time elapsed. The lab and its cluster are gone at the end.
+something, and the chain of steps that took longest. The lab and its cluster are gone at the end.
 """
 
 from __future__ import annotations
