@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,13 @@ DOCKER = "sudo -n docker"
 CLOUD_INIT_STATUS = "cloud-init status"
 """Exit 0: running or done, 1: failed, 2: done with recoverable errors (23.4 and newer). Says `status: WORD`."""
 BOOT_LOG_TAIL = "sudo -n tail --lines=30 /var/log/cloud-init-output.log"
+"""What cloud-init and its commands printed. The boot script is a service's: its words are in the journal."""
+JOURNAL = "sudo -n journalctl --unit dockeree-agent --unit dockeree-engine --lines 50 --output cat --no-pager"
+"""What the boot script and the agent said, and what systemd says of them between."""
 VERSION = f"{DOCKER} version --format '{{{{json .}}}}'"
 INFO = f"{DOCKER} info --format '{{{{json .}}}}'"
+
+_OUR_LINES = re.compile(r"dockeree-(?:boot|agent): .*")
 
 
 @dataclass(frozen=True)
@@ -98,3 +104,8 @@ def parse_cloud_init_status(stdout: str) -> str:
         if key.strip() == "status":
             return value.strip()
     return ""
+
+
+def parse_own_lines(text: str) -> list[str]:
+    """What the boot script and the agent said themselves, of `JOURNAL` or a console's output; oldest first."""
+    return [line.strip() for line in _OUR_LINES.findall(text)]

@@ -123,10 +123,12 @@ def _refuse_failed_boot(remote: Remote, manager: Instance, word: str) -> None:
     """Say why at once when the first boot failed: waiting would not mend it."""
     if "error" not in word and word != "disabled":
         return
-    log = remote.run(engine.BOOT_LOG_TAIL, check=False, changes=False).stdout.strip().splitlines()
-    ours = [line for line in log if "dockeree-boot:" in line and "FAILED" in line] or log
+    journal = remote.run(engine.JOURNAL, check=False, changes=False).stdout
+    reasons = [line for line in engine.parse_own_lines(journal) if "FAILED" in line]
+    if not reasons:
+        reasons = remote.run(engine.BOOT_LOG_TAIL, check=False, changes=False).stdout.strip().splitlines()
     raise DockereeError(
-        f"{manager.name}: Docker Engine could not be installed: {ours[-1] if ours else f'cloud-init is {word}'}",
+        f"{manager.name}: Docker Engine could not be installed: {reasons[-1] if reasons else f'cloud-init is {word}'}",
         f"The whole story: dockeree ssh {manager.name} -- sudo journalctl -u dockeree-engine\n"
         "The node tries again every minute; run `dockeree up` again when the cause is gone.",
     )

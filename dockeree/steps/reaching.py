@@ -10,7 +10,7 @@ from dockeree.aws.console_output import console_output
 from dockeree.aws.instances import Instance
 from dockeree.aws.tags import not_found
 from dockeree.errors import AwsError, CommandFailed, DockereeError, SshError, TimedOut
-from dockeree.node.engine import EngineInfo, read_info
+from dockeree.node.engine import JOURNAL, EngineInfo, parse_own_lines, read_info
 from dockeree.ssh.nodes import on_each
 from dockeree.ssh.remote import Remote
 from dockeree.steps.found import owner_of
@@ -18,9 +18,7 @@ from dockeree.steps.found import owner_of
 if TYPE_CHECKING:
     from dockeree.context import Cluster
 
-OUR_LINES = re.compile(r"dockeree-(?:boot|agent): .*")
 CONTROL_CHARACTERS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-AGENT_JOURNAL = "sudo -n journalctl --unit dockeree-agent --unit dockeree-engine --lines 1 --output cat --no-pager"
 
 
 def managers_of(cluster: Cluster) -> list[Instance]:
@@ -72,13 +70,15 @@ def find_swarm_manager(cluster: Cluster, candidates: list[Instance]) -> tuple[Re
 def last_words(cluster: Cluster, instance: Instance) -> str:
     """The last line about the engine or the join that a node wrote: to its journal, else to its console.
 
+    After a program that failed systemd says "Main process exited" and "Scheduled restart job": why, the program said.
+
     Never raises: it is asked for to explain another error.
     """
     try:
-        result = connect_to(cluster, instance).run(AGENT_JOURNAL, changes=False, check=False, timeout_seconds=15)
+        result = connect_to(cluster, instance).run(JOURNAL, changes=False, check=False, timeout_seconds=15)
         lines = [line for line in result.stdout.splitlines() if line.strip()]
         if result.exit_status == 0 and lines:
-            return lines[-1]
+            return [*lines, *parse_own_lines(result.stdout)][-1]
     except (SshError, CommandFailed, TimedOut) as error:
         return _last_line_of_console(cluster, instance) or error.message
     return _last_line_of_console(cluster, instance) or "it has written nothing about it yet"
@@ -89,5 +89,5 @@ def _last_line_of_console(cluster: Cluster, instance: Instance) -> str:
         text = CONTROL_CHARACTERS.sub("", console_output(cluster.aws, instance.id))
     except AwsError as error:
         return f"its console cannot be read: {error.message}"
-    ours = OUR_LINES.findall(text)
-    return ours[-1].strip() if ours else ""
+    ours = parse_own_lines(text)
+    return ours[-1] if ours else ""

@@ -117,14 +117,24 @@ def test_an_engine_is_not_there_before_the_first_boot_is_over(stage: Stage) -> N
 def test_an_install_that_failed_is_said_at_once_with_its_reason(stage: Stage) -> None:
     broken = stage.engine(2)
     broken.version, broken.cloud_init = None, (1, "status: error\n")
-    broken.boot_log = (
-        "Get:1 http://…\ndockeree-boot: FAILED: the packages cannot be installed: docker.io\nCloud-init done\n"
+    broken.journal = (
+        "dockeree-boot: installing docker.io\ndockeree-boot: FAILED: the packages cannot be installed: docker.io\n"
+        "dockeree-engine.service: Main process exited, code=exited, status=1/FAILURE\n"
     )
+    broken.boot_log = "Job for dockeree-engine.service failed.\nCloud-init v. 25.1 finished\n"
     with pytest.raises(
         DockereeError, match="manager-c: Docker Engine could not be installed: dockeree-boot: FAILED"
     ) as no:
         AwaitEngines().run(stage.cluster)
     assert "dockeree ssh manager-c -- sudo journalctl -u dockeree-engine" in no.value.hint
+
+
+def test_a_first_boot_that_did_not_come_to_the_engine_is_told_in_cloud_inits_words(stage: Stage) -> None:
+    broken = stage.engine(0)
+    broken.version, broken.cloud_init = None, (1, "status: error\n")
+    broken.boot_log = "Cloud-init v. 25.1\nFailed to write /opt/dockeree/boot.sh: No space left on device\n"
+    with pytest.raises(DockereeError, match=r"manager-a: Docker Engine could not be installed: .*No space left"):
+        AwaitEngines().run(stage.cluster)
 
 
 def test_recoverable_errors_of_cloud_init_are_a_warning(stage: Stage) -> None:
@@ -136,7 +146,10 @@ def test_recoverable_errors_of_cloud_init_are_a_warning(stage: Stage) -> None:
 
 def test_an_engine_that_never_answers_is_named_with_its_last_words(stage: Stage) -> None:
     stage.engine(0).version = None
-    stage.engine(0).journal = "dockeree-boot: apt-get update, attempt 3 of 8: E: Could not get lock\n"
+    stage.engine(0).journal = (
+        "dockeree-boot: apt-get update, attempt 3 of 8: E: Could not get lock\n"
+        "dockeree-engine.service: Scheduled restart job, restart counter is at 1.\n"
+    )
     with pytest.raises(DockereeError, match=r"Docker Engine on manager-a: not within 1200 s.*attempt 3 of 8"):
         AwaitEngines().run(replace(stage.cluster, clock=LeapingClock()))
 
