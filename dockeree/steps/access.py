@@ -99,10 +99,14 @@ def recover_key_file(cluster: Cluster) -> bool:
 
 
 def _own_key(cluster: Cluster) -> tuple[str, bool]:
-    """The cluster's own public key: of the account's copy, else of the local file, else of a new key."""
+    """The cluster's own public key: of the account's copy, else of the local file, else of a new key.
+
+    And whether the account's copy was made: a local file that is fetched again changes nothing of the cluster.
+    """
     path = cluster.state.ssh_key_path
     name = parameters.ssh_key_name(cluster.name)
     kept = parameters.get_parameter(cluster.aws, name)
+    is_new = kept is None
     if kept is not None:
         private_key = kept.value
     else:
@@ -114,8 +118,7 @@ def _own_key(cluster: Cluster) -> tuple[str, bool]:
         private_key = kept.value if kept is not None else private_key
     if not path.exists() or path.read_text(encoding="ascii") != private_key:
         _write(cluster, private_key)
-        return keys.public_key_text(private_key), True
-    return keys.public_key_text(private_key), False
+    return keys.public_key_text(private_key), is_new
 
 
 def _new_key(cluster: Cluster) -> str:
