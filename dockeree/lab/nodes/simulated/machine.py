@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -86,7 +86,8 @@ class Machine:
     halted: threading.Event = field(default_factory=threading.Event)
     """Set when this boot ends; each boot has its own."""
     console: list[str] = field(default_factory=list)
-    journal: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    journal: list[tuple[str, str]] = field(default_factory=list)
+    """(unit, line), in the order in which they were written."""
 
     @property
     def id(self) -> str:
@@ -102,10 +103,14 @@ class Machine:
         self.console.extend(text.splitlines())
 
     def to_journal(self, unit: str, text: str) -> None:
-        """Write lines to a unit's journal, each with its time, as journalctl prints them."""
+        """Write lines of a unit to the journal, each with its time, as journalctl prints them."""
         stamp = utc_now().strftime("%b %d %H:%M:%S")
         name = unit.removesuffix(".service")
-        self.journal[unit].extend(f"{stamp} {self.hostname} {name}[1]: {line}" for line in text.splitlines())
+        self.journal.extend((unit, f"{stamp} {self.hostname} {name}[1]: {line}") for line in text.splitlines())
+
+    def journal_of(self, *units: str) -> list[str]:
+        """The lines of these units, all of them without any named, oldest first."""
+        return [line for unit, line in list(self.journal) if not units or unit in units]
 
 
 class Site:

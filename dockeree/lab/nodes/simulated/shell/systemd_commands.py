@@ -172,7 +172,7 @@ def _status(machine: Machine, unit: Unit) -> str:
         f"     Loaded: loaded (/etc/systemd/system/{unit.name}; {'enabled' if unit.enabled else 'disabled'})",
         f"     Active: {unit.state} ({SUB_STATES[unit.state]}) since {unit.since:%a %Y-%m-%d %H:%M:%S} UTC",
         "",
-        *machine.journal[unit.name][-10:],
+        *machine.journal_of(unit.name)[-10:],
     ]
     return "\n".join(lines) + "\n"
 
@@ -196,8 +196,7 @@ def _journalctl(call: Call) -> Answer:
             units += [systemd.full_name(match[2])] if match[2] else []
         elif word not in ("--no-pager", "-b", "--boot", "-x", "-e", "-q", "--quiet", "-a", "-xe", "-xeu", "--reverse"):
             return call.unknown(word)
-    journal = call.machine.journal
-    lines = [line for name in (units or list(journal)) for line in journal.get(name, [])]
+    lines = call.machine.journal_of(*units)
     if output == "cat":
         lines = [line.split("]: ", 1)[-1] for line in lines]
     lines = lines if count is None else lines[len(lines) - min(count, len(lines)) :]
