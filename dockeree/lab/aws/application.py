@@ -55,6 +55,8 @@ class Application:
         name = name_call(environ, body)
         fault = self._faults.take(name)
         if fault is not None:
+            if fault.carried_out:
+                self._ask_moto(name, environ)
             return self._fail(name, fault, started, start_response)
         status, headers, content = self._ask_moto(name, environ)
         self._calls.record(name, int(status[:3]), error_code(content) if status[0] in "45" else "", started)

@@ -27,8 +27,9 @@ class Fault:
     """What is to go wrong, `times` times.
 
     `service` and `action` choose the calls ("*": any); `code` and `status` are the answer; `drop` closes the connection
-    instead; `delay_seconds` is how long the caller waits for either. With `zone`, no call is chosen: launching in that
-    zone fails with `code` (InsufficientInstanceCapacity).
+    instead; `delay_seconds` is how long the caller waits for either. `carried_out` calls do their work, and only their
+    answer is lost. With `zone`, no call is chosen: launching in that zone fails with `code`
+    (InsufficientInstanceCapacity).
     """
 
     service: str = "*"
@@ -38,6 +39,7 @@ class Fault:
     times: int = 1
     message: str = "The lab was told to let this call fail."
     drop: bool = False
+    carried_out: bool = False
     delay_seconds: float = 0.0
     zone: str | None = None
 
