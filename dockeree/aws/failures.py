@@ -7,6 +7,8 @@ answer). Both become `AwsError` here, at the one place that every call goes thro
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dockeree.errors import AwsError
@@ -46,6 +48,11 @@ _NO_ANSWER = frozenset(
     }
 )
 
+BROKEN_DOWNLOADS = frozenset(
+    {"IncompleteReadError", "ReadTimeoutError", "ResponseStreamingError", "FlexibleChecksumError"}
+)
+"""What reading an answer's body may end with: it broke off, or is not what its checksum says."""
+
 
 def login_command(profile: str | None) -> str:
     """The command that renews the operator's credentials."""
@@ -71,13 +78,28 @@ def from_silence(error: BotoCoreError, service: str, operation: str, profile: st
         hint = f"Log in again: {login_command(profile)}"
     elif kind in _NO_CREDENTIALS:
         hint = "Give credentials: `aws configure`, `aws sso login`, --profile, or AWS_ACCESS_KEY_ID."
-    elif kind in _NO_ANSWER:
+    elif kind in _NO_ANSWER | BROKEN_DOWNLOADS:
         hint = "Check the network, the region's name, and AWS_ENDPOINT_URL where it is set."
     elif kind == "ProfileNotFound":
         hint = "List the profiles there are: aws configure list-profiles"
     else:
         hint = ""
     return AwsError(f"{where}{error}", hint, code=kind, operation=operation)
+
+
+@contextmanager
+def translated(service: str, operation: str) -> Iterator[None]:
+    """Turns what breaks while an answer's body is read into AwsError: that is done outside of the call itself."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - loaded with the first client, not before
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - the same; botocore lets some of these through
+
+    try:
+        yield
+    except BotoCoreError as error:
+        raise from_silence(error, service, operation, None) from error
+    except HTTPError as error:
+        message = f"{_iam_action(service, operation)}: the answer broke off: {error}"
+        raise AwsError(message, code="IncompleteReadError", operation=operation) from error
 
 
 def _hint(code: str, text: str, service: str, operation: str, profile: str | None) -> str:
