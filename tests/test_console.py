@@ -15,6 +15,8 @@ import pytest
 from dockeree.console import Screen, TerminalReport
 from dockeree.logfile import LogFile
 
+pytestmark = pytest.mark.alone
+
 HERE = Path(__file__).parent
 
 
