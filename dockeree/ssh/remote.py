@@ -42,6 +42,13 @@ class Remote(Protocol):
         """
         ...
 
+    def read_bytes(self, command: str, *, timeout_seconds: float = 60.0) -> bytearray:
+        """Run a command that only reads, and return its standard output as it is, for what must be in no log.
+
+        Raises as `run` does; an exit status that is not 0 is always an error.
+        """
+        ...
+
     def close(self) -> None:
         """Close the connection; closing twice is fine."""
         ...
