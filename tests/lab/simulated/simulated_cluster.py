@@ -37,7 +37,13 @@ from dockeree.lab.world import (
 
 ANYWHERE = ("0.0.0.0/0",)
 ALL_OUT = (Rule("-1", None, None, ANYWHERE),)
-SSH = Rule("tcp", 22, 22, ("203.0.113.0/24",))
+
+
+def ssh_rule(port: int) -> Rule:
+    """The operator may reach sshd, which listens elsewhere than on 22 where this process may not listen there."""
+    return Rule("tcp", port, port, ("203.0.113.0/24",))
+
+
 SWARM_PORTS = (("tcp", 2377), ("tcp", 7946), ("udp", 7946), ("udp", 4789))
 SLOTS = range(64, 128)
 """Labs take the lower ones."""
@@ -100,7 +106,7 @@ class Cluster:
     public_key: str
     specs: dict[str, NodeSpec] = field(default_factory=dict)
     ports: Sequence[tuple[str, int]] = SWARM_PORTS
-    extra_rules: Sequence[Rule] = (SSH,)
+    extra_rules: Sequence[Rule] = ()
     targets: tuple[Target, ...] = ()
     check: HealthCheck = field(default_factory=lambda: HealthCheck("TCP", None, "/", 10, 6, 2, 2))
     clients: list[paramiko.SSHClient] = field(default_factory=list)
@@ -228,16 +234,18 @@ def free_slot() -> Iterator[int]:
 
 
 @contextmanager
-def simulated_cluster(time_scale: float = 0.01) -> Iterator[Cluster]:
+def simulated_cluster(time_scale: float = 0.01, ssh_port: int | None = None) -> Iterator[Cluster]:
     """A cluster that is taken away whole."""
     with free_slot() as slot:
-        yield from _running(LabSettings(f"simulated-{slot}", "simulated", slot, time_scale))
+        yield from _running(LabSettings(f"simulated-{slot}", "simulated", slot, time_scale), ssh_port)
 
 
-def _running(settings: LabSettings) -> Iterator[Cluster]:
+def _running(settings: LabSettings, ssh_port: int | None) -> Iterator[Cluster]:
     wiring = SimulatedWiring(settings)
-    driver = SimulatedDriver(settings, FakeRegion(), wiring=wiring, endpoint_url="http://127.0.0.1:1")
-    cluster = Cluster(driver, wiring, settings, *private_key())
+    driver = SimulatedDriver(
+        settings, FakeRegion(), wiring=wiring, endpoint_url="http://127.0.0.1:1", ssh_port=ssh_port
+    )
+    cluster = Cluster(driver, wiring, settings, *private_key(), extra_rules=(ssh_rule(driver.ssh_port),))
     try:
         yield cluster
     finally:

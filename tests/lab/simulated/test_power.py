@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import paramiko
 import pytest
-from simulated_cluster import SSH, Cluster, eventually, private_key
+from simulated_cluster import Cluster, eventually, private_key, simulated_cluster, ssh_rule
 
 from dockeree.lab.world import LabError
 
@@ -137,7 +137,7 @@ def test_a_missing_rule_for_ssh_is_silence(cluster: Cluster) -> None:
     cluster.wait_booted([node])
     address, port = cluster.specs[node].public_ip, cluster.driver.ssh_port
     assert connects(address, port, timeout=0.5) == "silent"
-    cluster.extra_rules = (SSH,)
+    cluster.extra_rules = (ssh_rule(cluster.driver.ssh_port),)
     cluster.apply()
     assert connects(address, port) == "open"
 
@@ -235,3 +235,13 @@ def test_a_person_at_a_terminal(cluster: Cluster) -> None:
     assert "frobnicate: command not found" in type_line("frobnicate")
     channel.send(b"exit\r")
     assert channel.recv_exit_status() == 0
+
+
+def test_without_root_sshd_listens_elsewhere_and_the_rule_must_name_that_port() -> None:
+    with simulated_cluster(ssh_port=2222) as cluster:
+        [node] = cluster.launch(1)
+        cluster.wait_booted([node])
+        assert cluster.shell(node).ok("hostname") == "ip-10-32-0-4\n"
+        cluster.extra_rules = (ssh_rule(22),)
+        cluster.apply()
+        assert eventually(lambda: connects(cluster.specs[node].public_ip, 2222) == "silent")

@@ -204,4 +204,4 @@ class SimulatedDriver:
             return "silent"
         if not machine.is_booted or self._site.faults.has(machine.id, "refuse_ssh"):
             return "closed"
-        return "open" if self._site.reachability.admits_operator(machine.id, 22) else "silent"
+        return "open" if self._site.reachability.admits_operator(machine.id, self.ssh_port) else "silent"
