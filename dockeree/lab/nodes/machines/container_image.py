@@ -29,8 +29,21 @@ HTTP_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
+class PackedLayer:
+    """A layer as the registry takes it, kept in a file: several images that share it are pulled with it once."""
+
+    path: Path
+    """The gzip-compressed tar."""
+    diff_id: str
+    """The digest of the tar, not compressed: sha256:…"""
+
+
+@dataclass(frozen=True)
 class ContainerImage:
-    """An image of one layer. `root` is a folder (owners and modes as they are there) or a tar file, not compressed."""
+    """An image of one layer, or of one on top of `base`.
+
+    `root` is a folder (owners and modes as they are there) or a tar file, not compressed.
+    """
 
     name: str
     """As `docker pull` takes it: library/busybox:latest, mirantis/ucp:3.8.0."""
@@ -42,6 +55,8 @@ class ContainerImage:
     """8080/tcp."""
     stop_signal: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    base: PackedLayer | None = None
+    """The layer below."""
 
     @property
     def repository(self) -> str:
@@ -61,18 +76,22 @@ def push(socket_path: Path, image: ContainerImage) -> str:
     """
     tar = _tar_of(image.root)
     # mtime 0: the same content is the same digest on each day.
-    layer = gzip.compress(tar, compresslevel=6, mtime=0)
-    config = json.dumps(_config(image, _digest(tar)), sort_keys=True).encode()
+    layers = [gzip.compress(tar, compresslevel=6, mtime=0)]
+    diff_ids = [_digest(tar)]
+    if image.base is not None:
+        layers.insert(0, image.base.path.read_bytes())
+        diff_ids.insert(0, image.base.diff_id)
+    config = json.dumps(_config(image, diff_ids), sort_keys=True).encode()
     connection = _UnixConnection(socket_path)
     try:
-        for blob in (layer, config):
+        for blob in (*layers, config):
             _put_blob(connection, image.repository, blob)
         manifest = json.dumps(
             {
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": {"mediaType": CONFIG, "size": len(config), "digest": _digest(config)},
-                "layers": [{"mediaType": LAYER, "size": len(layer), "digest": _digest(layer)}],
+                "layers": [{"mediaType": LAYER, "size": len(layer), "digest": _digest(layer)} for layer in layers],
             }
         ).encode()
         path = f"/v2/{image.repository}/manifests/{image.tag}"
@@ -136,7 +155,7 @@ def _tar_of(root: Path | bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _config(image: ContainerImage, diff_id: str) -> dict[str, Any]:
+def _config(image: ContainerImage, diff_ids: list[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "Env": [
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -154,8 +173,8 @@ def _config(image: ContainerImage, diff_id: str) -> dict[str, Any]:
         "os": "linux",
         "created": "1970-01-01T00:00:00Z",
         "config": settings,
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "dockeree lab"}],
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "dockeree lab"} for _ in diff_ids],
     }
 
 

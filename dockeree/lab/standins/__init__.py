@@ -1,0 +1,1 @@
+"""Stand-ins for the licensed images: they keep the documented contract, and are called stand-ins wherever they show."""
