@@ -35,6 +35,8 @@ class Cluster:
     between_steps: Callable[[str], None] = lambda boundary: None
     """Called at each boundary between steps (`before:KEY`, `after:KEY`): the tests' place for a `kill -9`."""
     step_key: str = ""
+    deletes: frozenset[str] = frozenset()
+    """Which kinds of buckets `destroy` does not keep: `backups`, `images`."""
 
     @property
     def name(self) -> str:

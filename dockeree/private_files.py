@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -24,6 +25,24 @@ def write_private_file(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(descriptor)
     new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_new_private_file(path: Path, data: bytes) -> None:
+    """Create `path`, 0600: whole or not at all, and never over a file that is there.
+
+    Raises FileExistsError when there is one, OSError.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:  # is 0600
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        # A link, unlike a rename, replaces nothing.
+        os.link(file.name, path)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

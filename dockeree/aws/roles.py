@@ -6,6 +6,7 @@ Names are fixed, as IAM's listings cannot be filtered by tag. A role and its pro
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,14 +33,16 @@ def role_name(owner: Owner, node_role: NodeRole) -> str:
     return f"dockeree-{owner.fixed_name}-{node_role}"
 
 
-def parameters_policy(*, partition: str, region: str, account: str, path: str) -> dict[str, Any]:
-    """What a node may do in the account: read the parameters below `path`, and nothing else.
+def node_policy(
+    *, partition: str, region: str, account: str, path: str, more: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """What a node may do in the account: read the parameters below `path`, what `more` statements say, nothing else.
 
     AmazonSSMManagedInstanceCore is never attached: it reads every parameter of the account.
     """
     resource = f"arn:{partition}:ssm:{region}:{account}:parameter{path}/*"
     statement = {"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": resource}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+    return {"Version": "2012-10-17", "Statement": [statement, *more]}
 
 
 def ensure_role(

@@ -71,15 +71,14 @@ def record_key(backup_id: str) -> str:
     return f"{PREFIX}{backup_id}{RECORD_SUFFIX}"
 
 
-def store_archive(aws: Aws, bucket: Bucket, manifest: Manifest, archive: bytes) -> Record:
-    """Upload an archive and read it back; the record that `store_record` makes a backup of it.
+def store_archive(aws: Aws, bucket: Bucket, manifest: Manifest, archive: bytes) -> tuple[Record, bytes]:
+    """Upload an archive and read it back: the record that `store_record` makes a backup of it, and what came back.
 
     Raises AwsError; DamagedBackup when what came back is something else.
     """
     record = Record(manifest, len(archive), hashlib.sha256(archive).hexdigest())
     put_object(aws, bucket, archive_key(record.id), archive, "application/octet-stream")
-    read_archive(aws, bucket, record)
-    return record
+    return record, read_archive(aws, bucket, record)
 
 
 def store_record(aws: Aws, bucket: Bucket, record: Record) -> None:

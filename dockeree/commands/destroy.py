@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,14 @@ EXIT_LEFTOVERS = 1
         ("dockeree destroy", "shows what goes and what stays, then asks for the name"),
         ("dockeree destroy --confirm demo", "asks nothing"),
         ("dockeree destroy demo --region eu-west-1", "without configuration and state: by tags alone"),
+        ("dockeree destroy --delete-backups --delete-images", "the buckets too, which are kept otherwise"),
         ("dockeree destroy --confirm demo -o json | jq .left", "[] when nothing is left"),
     ],
 )
 @click.argument("name", required=False)
 @click.option("--confirm", metavar="NAME", help="The cluster's name, instead of typing it.")
+@click.option("--delete-backups", is_flag=True, help="Delete the bucket of the CA backups too, with all of them.")
+@click.option("--delete-images", is_flag=True, help="Delete the bucket of DTR's images too, with all of them.")
 @click.option(
     "-o",
     "--output",
@@ -41,11 +45,14 @@ EXIT_LEFTOVERS = 1
     help="json: what was removed, kept and left, on standard output.",
 )
 @click.pass_obj
-def destroy(session: Session, name: str | None, confirm: str | None, output: str) -> int:
+def destroy(
+    session: Session, name: str | None, confirm: str | None, delete_backups: bool, delete_images: bool, output: str
+) -> int:
     """Delete the cluster and prove that nothing is left.
 
     Works from the tags in the account, with and without the state file, and with NAME without a configuration too.
-    Ends with a search; what is still there is listed, and the exit code is then 1. Safe to repeat.
+    Ends with a search; what is still there is listed, and the exit code is then 1. Safe to repeat. The buckets of the
+    CA backups and of the images are kept, with what is in them, unless told otherwise.
     """
     from dockeree.commands.common import (
         ask_for_name,
@@ -63,13 +70,15 @@ def destroy(session: Session, name: str | None, confirm: str | None, output: str
     session.continues = True
     config = config_to_destroy(session, name)
     check_confirmation(session, config.name, confirm)
-    with opened(session, config) as cluster, cluster.state.lock(session.command_line):
+    deletes = frozenset(kind for kind, is_meant in (("backups", delete_backups), ("images", delete_images)) if is_meant)
+    with opened(session, config) as opened_cluster, opened_cluster.state.lock(session.command_line):
+        cluster = replace(opened_cluster, deletes=deletes)
         found = inventory(cluster)
         if not found.removes and not found.is_claimed:
             if found.is_locked:
                 take_away(cluster)  # the lock of a dead command; a living one is told from it
             cluster.state.remove()
-            show_nothing_to_destroy(cluster)
+            show_nothing_to_destroy(cluster, found)
             _print_document(output, cluster, found, None)
             return 0
         show_inventory(cluster, found)

@@ -85,13 +85,17 @@ def show_destroyed(session: Session, cluster: Cluster, summary: DestroySummary) 
         screen.fields([("fix", f"{session.command_line}    (continues)")], indent="  ")
     else:
         screen.succeed(f"{cluster.name} destroyed in {duration(summary.seconds)}: {total} of {total} gone")
-        screen.fields([("", "the search at the end found 0 left")])
+        kept = "".join(f"\nkept {bucket}" for bucket in summary.kept_buckets)
+        screen.fields([("", f"the search at the end found 0 left{kept}")])
     screen.fields(_log_field(session), indent="  " if summary.left else "")
 
 
-def show_nothing_to_destroy(cluster: Cluster) -> None:
-    """When there is no such cluster."""
-    Screen(sys.stderr).succeed(f"there is no cluster {cluster.name} in {cluster.aws.region}: nothing to destroy")
+def show_nothing_to_destroy(cluster: Cluster, found: Inventory) -> None:
+    """When there is no such cluster; an earlier one may have left buckets."""
+    screen = Screen(sys.stderr)
+    screen.succeed(f"there is no cluster {cluster.name} in {cluster.aws.region}: nothing to destroy")
+    if found.kept_buckets:
+        screen.fields([("Keeps", "\n".join(found.kept_buckets))])
 
 
 def _listed(resources: tuple[Resource, ...]) -> list[str]:

@@ -66,12 +66,7 @@ class ClusterCommand(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command, in the lab when that was asked for."""
-        session = context.ensure_object(Session)
-        session.command = context.info_name or ""
-        if session.in_lab:
-            from dockeree.commands.lab_environment import enter_lab
-
-            enter_lab(session)
+        begin(context)
         return super().invoke(context)
 
     def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -89,6 +84,42 @@ class ClusterCommand(click.Command):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+        self.format_epilog(context, formatter)
+
+
+def begin(context: click.Context) -> None:
+    """Tell the session which command runs, and enter the lab when that was asked for."""
+    session = context.ensure_object(Session)
+    session.command = context.info_name or ""
+    parent = context.parent
+    if parent is not None and isinstance(parent.command, ClusterGroup):
+        session.command = f"{parent.info_name}-{session.command}"
+    if session.in_lab:
+        from dockeree.commands.lab_environment import enter_lab
+
+        enter_lab(session)
+
+
+class ClusterGroup(click.Group):
+    """A command with further ones below it, all with the common options.
+
+    Where it works by itself too, its function calls `begin` first; a command below it begins by itself.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.examples = tuple(examples)
+        self.own_params = tuple(self.params)
+        self.params += common_options()
+
+    def format_help(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Usage, examples, what it does, the commands below it, the common options."""
+        self.format_usage(context, formatter)
+        write_examples(formatter, self.examples)
+        self.format_help_text(context, formatter)
+        self.format_commands(context, formatter)
+        with formatter.section("Options of every command"):
+            formatter.write_dl([record for p in self.get_params(context) if (record := p.get_help_record(context))])
         self.format_epilog(context, formatter)
 
 

@@ -21,6 +21,8 @@ TOPICS = {
         "Environment variables",
         [
             ("AWS_PROFILE, AWS_REGION, …", "credentials and region, as for every AWS tool"),
+            ("DOCKEREE_BACKUP_PASSPHRASE", "locks and opens backups of the root CAs, where there are no recipients"),
+            ("DOCKEREE_BACKUP_IDENTITY", "file of a recipient's private key, which opens backups of the root CAs"),
             ("DOCKEREE_LAB", "which lab --lab and `dockeree lab` mean (default: default)"),
             ("DOCKEREE_SSH_PORT", "sshd's port on the nodes; wins over ssh.port of the configuration"),
             ("NO_COLOR", "no colours"),

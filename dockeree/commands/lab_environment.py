@@ -14,6 +14,9 @@ from dockeree.errors import DockereeError, UsageError
 OPERATORS_OWN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 """Any of these would lead a call past the lab, or send it with the operator's own credentials."""
 
+BACKUP_PASSPHRASE = "only a rehearsal"
+"""Locks the backups of a lab's root CAs, which nobody trusts, where the operator has set no passphrase."""
+
 
 def enter_lab(session: Session) -> None:
     """Point this process at the lab.
@@ -33,6 +36,7 @@ def enter_lab(session: Session) -> None:
     except LabError as error:
         raise DockereeError(str(error), "dockeree lab stop    takes away what is left of it; then try again") from error
     replace_environment(environment)
+    os.environ.setdefault("DOCKEREE_BACKUP_PASSPHRASE", BACKUP_PASSPHRASE)
     use_example_configuration(session)
 
 

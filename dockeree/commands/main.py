@@ -29,6 +29,7 @@ COMMANDS = {
     "up": Entry("dockeree.commands.up", "Cluster", "Create the cluster, or finish and mend it."),
     "status": Entry("dockeree.commands.status", "Cluster", "Show the cluster as it is now; exit 3 unless healthy."),
     "scale-workers": Entry("dockeree.commands.scale_workers", "Cluster", "Change the number of workers."),
+    "backup-ca": Entry("dockeree.commands.backup_ca", "Cluster", "Back up the root CAs to S3, encrypted."),
     "destroy": Entry("dockeree.commands.destroy", "Cluster", "Delete the cluster and prove that nothing is left."),
     "ssh": Entry("dockeree.commands.ssh", "Nodes", "Open a shell on a node, or run one command there."),
     "lab": Entry("dockeree.commands.lab", "Around", "An AWS region on this machine, to try everything in."),

@@ -31,6 +31,7 @@ def show_status(status: Status, output: str, stream: TextIO) -> None:
         screen.line()
         rows = [[b.name, f"{b.healthy}/{b.total}", b.url] for b in status.load_balancers]
         screen.table(["BALANCER", "HEALTHY", "URL"], rows, lambda cell: "plain")
+    _show_backup(screen, status)
 
 
 def _show_verdict(screen: Screen, status: Status) -> None:
@@ -43,6 +44,16 @@ def _show_verdict(screen: Screen, status: Status) -> None:
     screen.fail(f"{status.cluster} DEGRADED: {first}" if stands else first)
     for problem in others:
         screen.line(f"  {problem}")
+
+
+def _show_backup(screen: Screen, status: Status) -> None:
+    latest = status.latest_backup
+    if latest is not None:
+        trust = {True: "the root CAs of now", False: "other root CAs than now", None: "root CAs not compared"}
+        screen.line()
+        screen.line(f"CA backup {latest.id}: {trust[latest.same_trust]}")
+    for warning in status.warnings:
+        screen.line((screen.symbols.warning, "warning"), f" {warning}")
 
 
 def _node_table(nodes: list[ManagerStatus | WorkerStatus], *, is_wide: bool) -> tuple[list[str], list[list[str]]]:

@@ -12,6 +12,7 @@ from dockeree.ssh import keys
 from dockeree.steps.claim import ClaimCluster
 from dockeree.steps.found import owner_of, waits_of
 from dockeree.steps.step import Step
+from dockeree.steps.storage import bucket_statements
 
 if TYPE_CHECKING:
     from dockeree.context import Cluster
@@ -52,7 +53,10 @@ class CreateKeyPair(Step):
 
 
 class CreateRoles(Step):
-    """A role and an instance profile for managers, and for workers: each reads its own parameters, and nothing else."""
+    """A role and an instance profile for managers, and for workers: each reads its own parameters.
+
+    Managers also reach the buckets: they put backups and read none, and keep the registry's images.
+    """
 
     title = "Create the nodes' roles"
     undo_title = "Delete the nodes' roles"
@@ -67,11 +71,12 @@ class CreateRoles(Step):
         }
         changed = False
         for node_role in roles.NODE_ROLES:
-            policy = roles.parameters_policy(
+            policy = roles.node_policy(
                 partition=identity.partition,
                 region=cluster.aws.region,
                 account=identity.account,
                 path=paths[node_role],
+                more=bucket_statements(cluster) if node_role == "manager" else (),
             )
             boundary = cluster.config.permissions_boundary
             changed |= roles.ensure_role(cluster.aws, owner_of(cluster), node_role, policy, boundary, waits_of(cluster))

@@ -17,6 +17,7 @@ from dockeree.errors import StepsFailed
 from dockeree.steps.found import owner_of, waits_of
 from dockeree.steps.runner import undo_steps
 from dockeree.steps.step import Step
+from dockeree.workflows.buckets import delete_buckets, look_at_buckets
 from dockeree.workflows.up import UP, stop_when_lost
 
 
@@ -29,6 +30,8 @@ class Inventory:
     is_claimed: bool
     is_locked: bool = False
     """Whether there is a lock: of a command at work, or of one that died, perhaps before it made anything."""
+    kept_buckets: tuple[str, ...] = ()
+    """Those of `keeps` that a cluster of this name made, and that cost something."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -47,6 +50,7 @@ class DestroySummary:
     kept: tuple[str, ...]
     left: tuple[Resource, ...]
     seconds: float
+    kept_buckets: tuple[str, ...] = ()
 
 
 def inventory(cluster: Cluster) -> Inventory:
@@ -54,7 +58,14 @@ def inventory(cluster: Cluster) -> Inventory:
     claim = clusters.find_claim(cluster.aws, cluster.name)
     ids = find_ids(cluster, claim.id if claim else "")
     holder = find_holder(cluster.aws, cluster.name)
-    return Inventory(_search(cluster, ids), _kept(cluster), claim is not None, holder is not None)
+    removed_buckets, kept_buckets = look_at_buckets(cluster)
+    return Inventory(
+        removes=(*_search(cluster, ids), *removed_buckets),
+        keeps=(*kept_buckets, *_kept(cluster)),
+        is_claimed=claim is not None,
+        is_locked=holder is not None,
+        kept_buckets=kept_buckets,
+    )
 
 
 def destroy(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> DestroySummary:
@@ -70,12 +81,13 @@ def destroy(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> DestroySummar
         left: list[Resource] = []
         for cluster_id in sorted(ids):
             left += _destroy_one(cluster, cluster_id, steps)
+        left += delete_buckets(cluster)
         if not left:
             parameters.delete_parameter(cluster.aws, parameters.claim_name(cluster.name))
     if not left:
         cluster.state.remove()
     removed = tuple(resource for resource in before.removes if resource not in left)
-    return DestroySummary(removed, before.keeps, tuple(left), cluster.clock.now() - began)
+    return DestroySummary(removed, before.keeps, tuple(left), cluster.clock.now() - began, before.kept_buckets)
 
 
 def find_ids(cluster: Cluster, claimed: str) -> set[str]:

@@ -17,6 +17,8 @@ from dockeree.steps.addresses import resolved_admin_cidrs
 from dockeree.steps.found import owner_of
 from dockeree.steps.names import own_domains
 from dockeree.steps.ports import wanted_rules
+from dockeree.steps.root_ca import check_keys
+from dockeree.steps.storage import check_buckets
 from dockeree.steps.zones import choose_zones
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def preflight(cluster: Cluster) -> Preflight:
     problems += _collect(problems, lambda: _check_network(cluster)) or []
     problems += _collect(problems, lambda: _check_ssh_key(cluster)) or []
     problems += _collect(problems, lambda: _check_hosted_zone(cluster)) or []
+    _collect(problems, lambda: check_buckets(cluster))
+    _collect(problems, lambda: check_keys(cluster))
     admin_cidrs = _collect(problems, lambda: resolved_admin_cidrs(cluster.config.admin_cidrs)) or []
     problems += _check_rules(cluster, admin_cidrs)
     if problems:

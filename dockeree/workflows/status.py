@@ -18,6 +18,8 @@ from dockeree.context import Cluster
 from dockeree.errors import CommandFailed, DockereeError, SshError, TimedOut
 from dockeree.node import swarm
 from dockeree.node.services import PublishedPort, read_published_ports
+from dockeree.ssh.remote import Remote
+from dockeree.workflows.status_backups import backup_status, backup_warnings, see_backups
 from dockeree.workflows.status_balancers import balancer_problems, balancer_status, see_balancers
 from dockeree.workflows.status_document import MISSING, ManagerStatus, Status, SwarmMember, WorkerStatus
 
@@ -28,6 +30,8 @@ class _Swarm:
 
     nodes: tuple[swarm.SwarmNode, ...]
     published: tuple[PublishedPort, ...]
+    manager: Remote | None = None
+    """Who said it."""
 
 
 def gather(cluster: Cluster) -> Status:
@@ -40,12 +44,13 @@ def gather(cluster: Cluster) -> Status:
         nothing = f"there is no cluster {cluster.name} in {cluster.aws.region}"
         return Status(cluster.name, cluster.aws.region, (), (), (), (nothing,))
     owner = Owner(cluster.name, claim.id)
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
         balancers_seen = pool.submit(see_balancers, cluster, owner)
+        backups_seen = pool.submit(see_backups, cluster)
         group_seen = pool.submit(auto_scaling.find_group, cluster.aws, owner)
         found = [i for i in instances.find_instances(cluster.aws, owner) if i.state != "shutting-down"]
         seen = _ask_swarm(cluster, [i for i in found if i.role in instances.MANAGER_ROLES])
-        balancers, group = balancers_seen.result(), group_seen.result()
+        balancers, group, backups = balancers_seen.result(), group_seen.result(), backups_seen.result()
     members = {node.address: _member(node) for node in seen.nodes}
     managers = tuple(_manager(i, members) for i in sorted(found, key=lambda i: i.role) if i.role != WORKER_ROLE)
     workers = tuple(_worker(i, members) for i in _by_age(found) if i.role == WORKER_ROLE)
@@ -57,7 +62,18 @@ def gather(cluster: Cluster) -> Status:
         *balancer_problems(balancers, seen.published, sum(w.swarm.is_healthy for w in workers)),
     ]
     statuses = tuple(balancer_status(cluster.config, balancer) for balancer in balancers)
-    return Status(cluster.name, cluster.aws.region, managers, workers, statuses, tuple(problems), ghosts)
+    latest = backup_status(cluster, backups, seen.manager)
+    return Status(
+        cluster.name,
+        cluster.aws.region,
+        managers,
+        workers,
+        statuses,
+        tuple(problems),
+        ghosts,
+        latest_backup=latest,
+        warnings=tuple(backup_warnings(cluster, backups, latest)),
+    )
 
 
 def _ask_swarm(cluster: Cluster, managers: Sequence[Instance]) -> _Swarm:
@@ -68,7 +84,7 @@ def _ask_swarm(cluster: Cluster, managers: Sequence[Instance]) -> _Swarm:
             continue
         try:
             remote = cluster.remote(name=manager.name, host=manager.public_ip, instance_id=manager.id)
-            return _Swarm(swarm.read_nodes(remote), read_published_ports(remote))
+            return _Swarm(swarm.read_nodes(remote), read_published_ports(remote), remote)
         except (SshError, CommandFailed, TimedOut) as error:
             refusals.append(error)
     if refusals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 FORMAT_VERSION = 1
@@ -61,6 +61,15 @@ class LoadBalancerStatus:
 
 
 @dataclass(frozen=True)
+class BackupStatus:
+    """A backup of the root CAs. `same_trust`: they are those that the cluster has now; None where it does not say."""
+
+    id: str
+    created_at: str
+    same_trust: bool | None
+
+
+@dataclass(frozen=True)
 class Status:
     """The whole cluster. `problems` says in words what keeps it from being healthy, worst first."""
 
@@ -72,6 +81,9 @@ class Status:
     problems: tuple[str, ...]
     ghosts: tuple[str, ...] = ()
     """Hostnames in the swarm that no instance of the cluster has."""
+    latest_backup: BackupStatus | None = None
+    warnings: tuple[str, ...] = ()
+    """What to look at, although the cluster is healthy."""
 
     @property
     def healthy(self) -> bool:
@@ -86,6 +98,7 @@ class Status:
             "region": self.region,
             "healthy": self.healthy,
             "problems": list(self.problems),
+            "warnings": list(self.warnings),
             "managers": [
                 {
                     "name": manager.name,
@@ -120,4 +133,5 @@ class Status:
                 }
                 for balancer in self.load_balancers
             },
+            "backups": {"latest": asdict(self.latest_backup) if self.latest_backup else None},
         }

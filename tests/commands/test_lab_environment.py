@@ -16,6 +16,7 @@ LAB = {
     "AWS_SECRET_ACCESS_KEY": "lab-secret",
     "DOCKEREE_SSH_PORT": "2222",
 }
+PASSPHRASE = {"DOCKEREE_BACKUP_PASSPHRASE": "only a rehearsal"}
 
 
 @pytest.fixture
@@ -64,8 +65,16 @@ def test_the_environment_is_the_labs_alone(dockeree: CommandLine, lab: list[str]
     assert os.environ["NO_PROXY"] == "corp.example.com,127.0.0.1,localhost"
     assert "simulated nodes: no root" in outcome.stderr
     assert seen == [
-        LAB | {"AWS_DEFAULT_REGION": "us-east-1", "DOCKEREE_LAB": "second", "at": "demo"},
+        LAB | PASSPHRASE | {"AWS_DEFAULT_REGION": "us-east-1", "DOCKEREE_LAB": "second", "at": "demo"},
     ]
+
+
+def test_the_operators_own_passphrase_locks_a_labs_backups_too(dockeree: CommandLine, lab: list[str]) -> None:
+    os.environ["DOCKEREE_BACKUP_PASSPHRASE"] = "my own dozen words"
+    dockeree.configure()
+    seen = seen_environment(dockeree)
+    dockeree("--lab", "status")
+    assert seen[0]["DOCKEREE_BACKUP_PASSPHRASE"] == "my own dozen words"
 
 
 def test_without_the_option_no_lab_is_asked(dockeree: CommandLine, lab: list[str]) -> None:

@@ -72,8 +72,11 @@ class Cloud:
         return Aws(region)
 
     def cluster(self, *, folder: Path | None = None, **config: Any) -> Cluster:
-        """A context of a cluster called `demo`, unless `config` says otherwise; the same folder is the same state."""
-        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"]} | config
+        """A context of a cluster called `demo`, unless `config` says otherwise; the same folder is the same state.
+
+        Unless `config` says otherwise, it goes without backups of the root CAs.
+        """
+        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"], "backup": {"skip": True}} | config
         parsed = Config.model_validate(values)
 
         def connect(*, name: str, host: str, host_key_id: str) -> Any:

@@ -15,6 +15,7 @@ import yaml
 
 from dockeree.lab.control import RunningLab, ask
 
+BACKUP_PASSPHRASE = "only a rehearsal"
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -28,7 +29,8 @@ class Operator:
     @property
     def environment(self) -> dict[str, str]:
         own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DOCKEREE_"))}
-        return own | self.lab.environment() | {"XDG_STATE_HOME": str(self.folder / "xdg-state")}
+        more = {"XDG_STATE_HOME": str(self.folder / "xdg-state"), "DOCKEREE_BACKUP_PASSPHRASE": BACKUP_PASSPHRASE}
+        return own | self.lab.environment() | more
 
     def configure(self, **changes: Any) -> None:
         """Write config.yaml: the example's, with `changes` (sections are merged)."""
