@@ -15,6 +15,16 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 DomainName = Annotated[
     str, StringConstraints(max_length=253, pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
 ]
+ImageName = Annotated[
+    str,
+    StringConstraints(
+        max_length=255,
+        pattern=r"^[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
+    ),
+]
+AgeRecipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+KmsKeyId = Annotated[str, StringConstraints(max_length=2048, pattern=r"^[A-Za-z0-9:/_-]+$")]
+DOMAIN = "Your own domain name for it. The record to make is printed, or made in `dns.hosted_zone_id`."
 
 POD_CIDR = "192.168.0.0/16"
 """UCP's default --pod-cidr; reserved from the first day, so that UCP can be installed later."""
@@ -98,12 +108,83 @@ class Engine(Section):
     )
 
 
-class Console(Section):
-    """A console behind its own balancer (UCP's or DTR's)."""
+class Certificate(Section):
+    """A console's own certificate, as PEM files beside the configuration or anywhere on this machine."""
 
-    domain: DomainName | None = Field(
+    ca: str = Field(description="Path of the certificates that signed it, the root last.")
+    cert: str = Field(description="Path of the certificate, followed by intermediate ones.")
+    key: str = Field(description="Path of its private key, without a passphrase.")
+
+
+class Ucp(Section):
+    """Universal Control Plane (Mirantis Kubernetes Engine 3), on the three managers, behind its own balancer."""
+
+    enabled: bool = Field(True, description="Install UCP. Without it there is a Swarm cluster, and no DTR either.")
+    image: ImageName = Field(
+        "mirantis/ucp:3.8.12",
+        description="The installer's image. Its tag is the version; what goes together: dockeree/compatibility.yaml.",
+    )
+    domain: DomainName | None = Field(None, description=DOMAIN)
+    license_file: str | None = Field(
+        None, description="Path of the subscription (`docker_subscription.lic`). Without it UCP runs unlicensed."
+    )
+    certificate: Certificate | None = Field(
+        None, description="A certificate of your own for `domain`. Default: one signed by UCP's own authority."
+    )
+
+
+class S3Storage(Section):
+    """How DTR gets at the bucket that holds the images."""
+
+    credentials: Literal["role", "user"] = Field(
+        "role",
+        description="`role`: the nodes' own role, through the metadata service. `user`: access keys of an IAM user "
+        "made for it, for versions of DTR that know only the metadata service's version 1.",
+    )
+
+
+class Dtr(Section):
+    """Docker Trusted Registry (Mirantis Secure Registry 2), three replicas behind a balancer of their own."""
+
+    enabled: bool = Field(True, description="Install DTR. It needs UCP.")
+    image: ImageName = Field("mirantis/dtr:2.9.29", description="The installer's image. Its tag is the version.")
+    on: Literal["managers", "dedicated"] = Field(
+        "managers",
+        description="`managers`: beside UCP on the three managers. Mirantis supports MSR on MKE workers only; "
+        "`dedicated`: on three machines of its own, which are workers.",
+    )
+    domain: DomainName | None = Field(None, description=DOMAIN)
+    certificate: Certificate | None = Field(
+        None, description="A certificate of your own for `domain`. Default: one signed by DTR's own authority."
+    )
+    instance_type: str = Field("m5.xlarge", description="EC2 instance type of the machines of `on: dedicated`.")
+    volume_gib: int = Field(
+        100, ge=25, le=16384, description="Size of their encrypted gp3 root volumes, in GiB, for `on: dedicated`."
+    )
+    s3: S3Storage = Field(default_factory=S3Storage)
+
+
+class Backup(Section):
+    """The encrypted copies of the root certificate authorities in S3 (`dockeree backup-ca`)."""
+
+    recipients: tuple[AgeRecipient, ...] = Field(
+        (),
+        max_length=20,
+        description="Public keys of those who may open a backup, `age1…`. Without any, the passphrase in the "
+        "environment's DOCKEREE_BACKUP_PASSPHRASE, or typed at a prompt.",
+    )
+    skip: bool = Field(False, description="Go without: `up` makes no backup, and `status` warns of it.")
+
+
+class Secrets(Section):
+    """The cluster's secrets in Systems Manager's parameter store."""
+
+    kms_key_id: (
+        Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9:/_-]+$")] | None
+    ) = Field(
         None,
-        description="Your own domain name for it. The record to make is printed, or made in `dns.hosted_zone_id`.",
+        description="A KMS key (id, ARN or `alias/NAME`) that encrypts UCP's password and DTR's access keys. "
+        "Default: AWS's own key for parameters.",
     )
 
 
@@ -159,7 +240,14 @@ class Config(Section):
     image: Image = Field(default_factory=Image)
     ssh: Ssh = Field(default_factory=Ssh)
     engine: Engine = Field(default_factory=Engine)
-    ucp: Console = Field(default_factory=Console)
-    dtr: Console = Field(default_factory=Console)
+    ucp: Ucp = Field(default_factory=Ucp)
+    dtr: Dtr = Field(default_factory=Dtr)
     apps: Apps = Field(default_factory=Apps)
     dns: Dns = Field(default_factory=Dns)
+    backup: Backup = Field(default_factory=Backup)
+    secrets: Secrets = Field(default_factory=Secrets)
+
+    @property
+    def has_dtr(self) -> bool:
+        """Whether DTR is to be installed: it lives on UCP."""
+        return self.ucp.enabled and self.dtr.enabled

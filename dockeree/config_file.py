@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dockeree import config_words
-from dockeree.config import Config
+from dockeree.config import Config, Section
 from dockeree.config_rules import Mistake, broken_rules
 from dockeree.errors import ConfigError
 from dockeree.yaml_marks import Document, YamlMistake, parse
@@ -79,10 +79,18 @@ def _read(path: Path | Literal["-"], label: str) -> str:
         ) from error
 
 
-def _without_empty_sections(data: dict[str, Any]) -> dict[str, Any]:
+def _without_empty_sections(data: dict[str, Any], section: type[Section] = Config) -> dict[str, Any]:
     """`network:` with every key below it commented out is null for YAML, and means the defaults."""
-    sections = config_words.sections()
-    return {key: {} if value is None and key in sections else value for key, value in data.items()}
+    below = config_words.sections(section)
+    filled: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in below and value is None and section.model_fields[key].default is not None:
+            filled[key] = {}
+        elif key in below and isinstance(value, dict):
+            filled[key] = _without_empty_sections(value, below[key])
+        else:
+            filled[key] = value
+    return filled
 
 
 def _validate(data: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
@@ -161,8 +169,10 @@ def _with_stand_ins(data: dict[str, Any], wrong: Sequence[tuple[str | int, ...]]
         if isinstance(parent, list):
             index = int(path[-1])
             parent[index] = 60000 + index if path[0] == "apps" else f"192.0.2.{index % 256}/32"
-        elif isinstance(parent, dict):
-            parent.pop(str(path[-1]), None)
+        elif isinstance(parent, dict) and path[-1] in parent:
+            del parent[path[-1]]
+        elif isinstance(parent, dict) and len(path) > 1:  # a required key of a section that may be left out
+            _value_at(usable, path[:-2]).pop(path[-2])
     return REQUIRED_STAND_INS | usable
 
 

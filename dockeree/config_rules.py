@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from dockeree import compatibility
 from dockeree.config import (
     DOCKER_BRIDGE_CIDR,
     DTR_OVERLAY_CIDR,
@@ -33,6 +34,8 @@ RESERVED = {
     "169.254.0.0/16": "link-local addresses (the metadata service)",
     "224.0.0.0/4": "multicast",
 }
+CONSOLE_PORTS = {443: "UCP", 6443: "Kubernetes' API", 4443: "DTR", 4080: "DTR's plain HTTP"}
+"""What UCP and DTR listen on, on every manager."""
 SWARM_PORTS = {2377: "swarm management", 4789: "overlay traffic", 7946: "swarm gossip"}
 MAXIMUM_OWN_TAGS = 40
 """AWS takes 50 tags a resource; dockeree's own, the groups' and AWS's need the rest."""
@@ -163,6 +166,26 @@ def _names(config: Config) -> Iterator[Mistake]:
         )
 
 
+def _consoles(config: Config) -> Iterator[Mistake]:
+    for key in ("ucp", "dtr"):
+        console = getattr(config, key)
+        if console.certificate and not console.domain:
+            yield Mistake(
+                (key, "certificate"),
+                f"a certificate of your own is for a name of your own: set {key}.domain",
+                ((key, "domain"),),
+            )
+    if config.ucp.enabled and config.ssh.port in CONSOLE_PORTS:
+        yield Mistake(("ssh", "port"), f"{config.ssh.port} is {CONSOLE_PORTS[config.ssh.port]}'s on every manager")
+
+
+def _versions(config: Config) -> Iterator[Mistake]:
+    compared = (("ucp", "image"), ("dtr", "image"), ("engine", "channel"))
+    for key, reason in compatibility.problems(config):
+        path = tuple(key.split("."))
+        yield Mistake(path, reason, tuple(other for other in compared if other != path))
+
+
 def _ports(config: Config) -> Iterator[Mistake]:
     taken = {config.ssh.port: "SSH"} | SWARM_PORTS
     for index, port in enumerate(config.apps.ports):
@@ -198,5 +221,7 @@ RULES: tuple[Rule, ...] = (
     _workers,
     _engine,
     _names,
+    _consoles,
+    _versions,
     _ports,
 )

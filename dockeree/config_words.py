@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
@@ -19,6 +19,9 @@ PATTERNS = {
     "swarm_pool": "must be an IPv4 range such as 10.128.0.0/10",
     "ami": "must be an image's id such as ami-0123456789abcdef0",
     "domain": "must be a domain name such as ucp.example.com, in lower case",
+    "image": "must be an image with a tag, such as mirantis/ucp:3.8.12",
+    "recipients": "must be a public key of age, as age-keygen prints it: age1 and 58 more characters",
+    "kms_key_id": "must be a KMS key's id, ARN or alias/NAME",
     "hosted_zone_id": "must be a hosted zone's id such as Z0123456789ABCDEFGHIJ",
 }
 TYPES = {
@@ -32,13 +35,22 @@ TYPES = {
 }
 
 
-def sections() -> dict[str, type[Section]]:
-    """The configuration's sections by key."""
+def sections(of: type[Section] = Config) -> dict[str, type[Section]]:
+    """The sections directly below `of`, by key; those that may be left out altogether are among them."""
     found = {}
-    for key, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            found[key] = field.annotation
+    for key, field in of.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                found[key] = kind
     return found
+
+
+def section_at(path: Sequence[str | int]) -> type[Section]:
+    """The section that a key at `path` stands in, as far down as there is one."""
+    section: type[Section] = Config
+    for part in path[:-1]:
+        section = sections(section).get(str(part), section)
+    return section
 
 
 def describe(error: ErrorDetails, path: Sequence[str | int], value: Any) -> str:
@@ -66,8 +78,7 @@ def describe(error: ErrorDetails, path: Sequence[str | int], value: Any) -> str:
 
 def _unknown_key(path: Sequence[str | int]) -> str:
     key = str(path[-1])
-    here = sections().get(str(path[0])) if len(path) > 1 else Config
-    known = list((here or Config).model_fields)
+    known = list(section_at(path).model_fields)
     if meant := did_you_mean(key, known):
         return f"unknown key; did you mean {meant}?"
     for name, section in sections().items():
@@ -79,7 +90,7 @@ def _unknown_key(path: Sequence[str | int]) -> str:
 
 
 def _purpose(path: Sequence[str | int]) -> str:
-    field = Config.model_fields[str(path[0])]
+    field = section_at(path).model_fields[str(path[-1])]
     return (field.description or "").split(". ")[0].removesuffix(".")
 
 

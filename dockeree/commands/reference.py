@@ -38,6 +38,9 @@ RULES = """\
 - `availability_zones` are three different zones of `region`.
 - `apps.ports` are different, and none is SSH's or the swarm's (2377, 4789, 7946), which every worker has.
 - `ucp.domain` and `dtr.domain` differ; `dns.hosted_zone_id` needs one of them.
+- `dtr.enabled` counts only with `ucp.enabled`; a `certificate` needs the `domain` that it is for.
+- `ucp.image` and `dtr.image` are versions that go together, and that this engine can run (dockeree/compatibility.yaml).
+- `ssh.port` is none of UCP's and DTR's ports on managers.
 - `engine.channel` is for the sources `mirantis` and `docker` alone.
 - `tags` begin neither with `aws:` nor `dockeree:`, are not `Name`, and are 40 at most.
 """
@@ -50,8 +53,9 @@ def reference() -> str:
     plain = {key: value for key, value in schema["properties"].items() if "$ref" not in value}
     parts = [INTRODUCTION, "## The cluster\n", _table(plain, schema["required"], "")]
     for key, value in sections:
-        definition = schema["$defs"][value["$ref"].rpartition("/")[2]]
-        parts += [f"## {key}\n", f"{definition['description']}\n", _table(definition["properties"], [], f"{key}.")]
+        definition = schema["$defs"][_definition_name(value)]
+        rows = _with_nested(definition["properties"], schema["$defs"], "")
+        parts += [f"## {key}\n", f"{definition['description']}\n", _table(rows, [], f"{key}.")]
     return "\n".join([*parts, RULES])
 
 
@@ -76,6 +80,26 @@ def _table(properties: dict[str, Any], required: list[str], prefix: str) -> str:
         default = "required" if key in required else _default(value)
         lines.append(f"| `{prefix}{key}` | {_type(value)} | {default} | {_cell(value.get('description', ''))} |")
     return "\n".join(lines) + "\n"
+
+
+def _definition_name(value: dict[str, Any]) -> str:
+    """The section that a key holds, also when it may be left out; empty where it holds a value."""
+    options = [value, *value.get("anyOf", ())]
+    return next((option["$ref"].rpartition("/")[2] for option in options if "$ref" in option), "")
+
+
+def _with_nested(properties: dict[str, Any], definitions: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """A section's keys, those of the sections in it as `section.key` after it."""
+    rows: dict[str, Any] = {}
+    for key, value in properties.items():
+        name = _definition_name(value)
+        if not name:
+            rows[f"{prefix}{key}"] = value
+            continue
+        section = definitions[name]
+        rows[f"{prefix}{key}"] = {"type": "object", "description": value.get("description", section["description"])}
+        rows |= _with_nested(section["properties"], definitions, f"{prefix}{key}.")
+    return rows
 
 
 def _default(value: dict[str, Any]) -> str:
