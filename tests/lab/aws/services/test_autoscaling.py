@@ -178,9 +178,18 @@ def test_spread_over_the_zones(create):
 @pytest.mark.parametrize("time_scale", [0.01])
 def test_members_are_pending_then_in_service(create, eventually):
     group = create(DesiredCapacity=1)
-    assert group.members() == []  # the call answers before anything is launched
-    eventually(lambda: [member["LifecycleState"] for member in group.members()] == ["Pending"])
-    group.settle(1)
+    seen = []
+
+    def in_service():
+        seen.append([member["LifecycleState"] for member in group.members()])
+        return seen[-1] == ["InService"]
+
+    eventually(in_service)
+    # Perhaps nothing at first: the call answers before anything is launched.
+    assert [states for states, before in zip(seen, [[], *seen], strict=False) if states != before] == [
+        ["Pending"],
+        ["InService"],
+    ]
 
 
 # Following the desired capacity
