@@ -69,9 +69,12 @@ def list_objects(aws: Aws, bucket: Bucket, prefix: str) -> Iterator[StoredObject
 
 def _download(aws: Aws, bucket: Bucket, key: str, most_bytes: int) -> bytes:
     answer = aws.s3.get_object(**bucket.place, Key=key, ChecksumMode="ENABLED")
-    size_bytes = answer["ContentLength"]
+    size_bytes = answer.get("ContentLength", -1)
     # Entering the body itself would hand out the raw stream, which compares nothing.
     with closing(answer["Body"]) as body:
+        if size_bytes < 0:  # botocore takes headers that break off for all there are
+            code = "IncompleteReadError"
+            raise AwsError("s3:GetObject: the answer broke off in its headers", code=code, operation="GetObject")
         if size_bytes > most_bytes:
             raise AwsError(f"{key} in {bucket.name} has {size_bytes} bytes; more than {most_bytes} are not read")
         with failures.translated("s3", "GetObject"):

@@ -97,7 +97,8 @@ def test_another_key_than_the_nodes_know_is_refused(cloud: Cloud, tmp_path: Path
 
 
 def test_each_role_reads_its_own_path_and_nothing_else(cloud: Cloud) -> None:
-    cluster = cloud.cluster()
+    """Without UCP; what managers do with the buckets: test_storage.py."""
+    cluster = cloud.cluster(ucp={"enabled": False})
     run_steps(cluster, ROLES)
     iam = cloud.api.client("iam")
     for node_role in roles.NODE_ROLES:
