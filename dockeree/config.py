@@ -22,7 +22,13 @@ ImageName = Annotated[
         pattern=r"^[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$",
     ),
 ]
-AgeRecipient = Annotated[str, StringConstraints(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+AgeRecipient = Annotated[
+    str,
+    StringConstraints(
+        max_length=1000,
+        pattern=r"^(age1[02-9ac-hj-np-z]{58}|ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}( .*)?)$",
+    ),
+]
 KmsKeyId = Annotated[str, StringConstraints(max_length=2048, pattern=r"^[A-Za-z0-9:/_-]+$")]
 DOMAIN = "Your own domain name for it. The record to make is printed, or made in `dns.hosted_zone_id`."
 
@@ -170,8 +176,8 @@ class Backup(Section):
     recipients: tuple[AgeRecipient, ...] = Field(
         (),
         max_length=20,
-        description="Public keys of those who may open a backup, `age1…`. Without any, the passphrase in the "
-        "environment's DOCKEREE_BACKUP_PASSPHRASE, or typed at a prompt.",
+        description="Public keys of those who may open a backup: `age1…` or `ssh-ed25519 …`. Without any, the "
+        "passphrase in the environment's DOCKEREE_BACKUP_PASSPHRASE, or typed at a prompt.",
     )
     skip: bool = Field(False, description="Go without: `up` makes no backup, and `status` warns of it.")
 

@@ -20,7 +20,7 @@ PATTERNS = {
     "ami": "must be an image's id such as ami-0123456789abcdef0",
     "domain": "must be a domain name such as ucp.example.com, in lower case",
     "image": "must be an image with a tag, such as mirantis/ucp:3.8.12",
-    "recipients": "must be a public key of age, as age-keygen prints it: age1 and 58 more characters",
+    "recipients": "must be a public key: age1 and 58 more characters, as age-keygen prints it, or ssh-ed25519 …",
     "kms_key_id": "must be a KMS key's id, ARN or alias/NAME",
     "hosted_zone_id": "must be a hosted zone's id such as Z0123456789ABCDEFGHIJ",
 }
