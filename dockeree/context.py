@@ -37,6 +37,8 @@ class Cluster:
     step_key: str = ""
     deletes: frozenset[str] = frozenset()
     """Which kinds of buckets `destroy` does not keep: `backups`, `images`."""
+    chosen_password: str = field(default="", repr=False)
+    """The password for UCP's administrator that was typed for a cluster which has none yet; empty: none was."""
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dockeree.aws.tags import Owner
 from dockeree.aws.waits import is_not_found
@@ -42,6 +42,16 @@ def ssh_key_name(cluster: str) -> str:
     return f"{cluster_path(cluster)}/operator/ssh-key"
 
 
+def ucp_password_name(cluster: str) -> str:
+    """The password of UCP's administrator, for operators only."""
+    return f"{cluster_path(cluster)}/operator/ucp-password"
+
+
+def registry_keys_name(cluster: str) -> str:
+    """DTR's access keys for its bucket, for operators only: JSON `{access_key_id, secret_access_key}`."""
+    return f"{cluster_path(cluster)}/operator/dtr-s3-keys"
+
+
 def worker_path(cluster: str) -> str:
     """What workers may read."""
     return f"{cluster_path(cluster)}/worker"
@@ -57,6 +67,11 @@ def worker_join_name(cluster: str) -> str:
     return f"{worker_path(cluster)}/join"
 
 
+def registry_trust_name(cluster: str, node_role: str) -> str:
+    """What engines trust the registry by: JSON `{format_version, host, ca}`, a String that nodes of the role read."""
+    return f"{cluster_path(cluster)}/{node_role}/dtr-ca"
+
+
 def get_parameter(aws: Aws, name: str) -> Parameter | None:
     """The parameter with its value decrypted, None when there is none."""
     try:
@@ -68,11 +83,15 @@ def get_parameter(aws: Aws, name: str) -> Parameter | None:
     return Parameter(answer["Name"], answer["Value"], answer["Version"])
 
 
-def create_parameter(aws: Aws, owner: Owner, name: str, value: str, *, role: str, is_secret: bool) -> int | None:
+def create_parameter(
+    aws: Aws, owner: Owner, name: str, value: str, *, role: str, is_secret: bool, key_id: str | None = None
+) -> int | None:
     """Create a parameter with its tags: its version, or None when one of that name is there already.
 
-    This is the account's only "create if absent" that costs nothing, hence the claim and the lock are made with it.
+    `key_id` is the KMS key that encrypts a secret one, instead of AWS's own. This is the account's only "create if
+    absent" that costs nothing, hence the claim and the lock are made with it.
     """
+    key: dict[str, Any] = {"KeyId": key_id} if key_id and is_secret else {}
     try:
         answer = aws.ssm.put_parameter(
             Name=name,
@@ -80,6 +99,7 @@ def create_parameter(aws: Aws, owner: Owner, name: str, value: str, *, role: str
             Type="SecureString" if is_secret else "String",
             Overwrite=False,
             Tags=owner.tag_list(role),
+            **key,
         )
     except AwsError as error:
         if error.code == "ParameterAlreadyExists":
@@ -88,10 +108,11 @@ def create_parameter(aws: Aws, owner: Owner, name: str, value: str, *, role: str
     return answer["Version"]
 
 
-def overwrite_parameter(aws: Aws, name: str, value: str, *, is_secret: bool) -> int:
+def overwrite_parameter(aws: Aws, name: str, value: str, *, is_secret: bool, key_id: str | None = None) -> int:
     """Write a parameter that is there (its tags stay: PutParameter refuses Tags together with Overwrite)."""
+    key: dict[str, Any] = {"KeyId": key_id} if key_id and is_secret else {}
     answer = aws.ssm.put_parameter(
-        Name=name, Value=value, Type="SecureString" if is_secret else "String", Overwrite=True
+        Name=name, Value=value, Type="SecureString" if is_secret else "String", Overwrite=True, **key
     )
     return answer["Version"]
 

@@ -73,11 +73,11 @@ class ParamikoRemote:
             raise CommandFailed(self.name, shown, result.exit_status, redact(result.stderr or result.stdout, secrets))
         return result
 
-    def read_bytes(self, command: str, *, timeout_seconds: float = 60.0) -> bytearray:
+    def read_bytes(self, command: str, *, timeout_seconds: float = 60.0, stdin: bytes | None = None) -> bytearray:
         """Run a command that only reads, and log no byte of what it reads; see `ssh.remote.Remote`."""
         self._log(f"{self.name} reads: {command}")
         with self._sessions:
-            output = self._execute(command, command, None, timeout_seconds, ())
+            output = self._execute(command, command, stdin, timeout_seconds, ())
         self._log(f"{self.name} exit {output.exit_status}, {len(output.stdout)} bytes that are not logged")
         if output.exit_status != 0:
             raise CommandFailed(self.name, command, output.exit_status, redact(_decoded(output.stderr), ()))

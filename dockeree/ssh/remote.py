@@ -42,7 +42,7 @@ class Remote(Protocol):
         """
         ...
 
-    def read_bytes(self, command: str, *, timeout_seconds: float = 60.0) -> bytearray:
+    def read_bytes(self, command: str, *, timeout_seconds: float = 60.0, stdin: bytes | None = None) -> bytearray:
         """Run a command that only reads, and return its standard output as it is, for what must be in no log.
 
         Raises as `run` does; an exit status that is not 0 is always an error.

@@ -50,7 +50,7 @@ class PublishNames(Step):
         if any(role not in found for role in CONSOLES):
             raise not_found(f"a balancer of {cluster.name}")
         addresses = {role: _private_addresses(cluster, found[role]) for role in CONSOLES}
-        changed = _publish_privately(cluster, _private_records(cluster, addresses))
+        changed = _publish_privately(cluster, _private_records(cluster, found, addresses))
         return _publish_publicly(cluster, found) or changed
 
     def undo(self, cluster: Cluster) -> bool:
@@ -76,13 +76,30 @@ def _private_addresses(cluster: Cluster, balancer: LoadBalancer) -> tuple[str, .
     )
 
 
-def _private_records(cluster: Cluster, addresses: dict[str, tuple[str, ...]]) -> dict[str, list[Record]]:
-    """The records of each private zone: the cluster's own, and one of its own for each domain name, so that it hides
-    nothing else of that domain from the nodes."""
+def console_host(cluster: Cluster, balancer: LoadBalancer) -> str:
+    """What a console is called, inside and outside: the operator's own name for it, else its balancer's."""
+    return own_domains(cluster).get(balancer.role, balancer.dns_name.lower())
+
+
+def installed_consoles(cluster: Cluster) -> tuple[str, ...]:
+    """The consoles that this configuration has."""
+    has = {"ucp": cluster.config.ucp.enabled, "dtr": cluster.config.has_dtr}
+    return tuple(role for role in CONSOLES if has[role])
+
+
+def _private_records(
+    cluster: Cluster, balancers: dict[str, LoadBalancer], addresses: dict[str, tuple[str, ...]]
+) -> dict[str, list[Record]]:
+    """The records of each private zone: the cluster's own, and a zone of its own for each name that a console is
+    called by, so that it hides nothing else of that domain from the nodes.
+
+    An image's name begins with the registry's: it has to be the same on a node as on a developer's machine.
+    """
     zone = zone_name(cluster.name)
     records = {zone: [Record(f"{role}.{zone}", "A", addresses[role]) for role in CONSOLES]}
-    for role, domain in own_domains(cluster).items():
-        records.setdefault(domain, []).append(Record(domain, "A", addresses[role]))
+    hosts = {role: console_host(cluster, balancers[role]) for role in installed_consoles(cluster)}
+    for role, host in {**hosts, **own_domains(cluster)}.items():
+        records.setdefault(host, []).append(Record(host, "A", addresses[role]))
     return records
 
 

@@ -87,27 +87,7 @@ class PublishJoin(Step):
     after = (InitSwarm,)
 
     def run(self, cluster: Cluster) -> bool:
-        managers = managers_of(cluster)
-        membership, _ = _ask(cluster, managers)
-        orders = _first_active(cluster, managers, membership)
-        token = orders.run(swarm.join_token_command("worker"), changes=False).stdout.strip()
-        if not token.startswith("SWMTKN-"):
-            raise DockereeError(f"{orders.name} gave no worker token")
-        value = {
-            "format_version": PARAMETER_FORMAT_VERSION,
-            "id": cluster.id,
-            "cluster_id": membership.cluster_id,
-            "managers": [f"{_private_ip(manager)}:{swarm.SWARM_PORT}" for manager in managers],
-            "token": token,
-        }
-        return parameters.ensure_parameter(
-            cluster.aws,
-            owner_of(cluster),
-            parameters.worker_join_name(cluster.name),
-            json.dumps(value),
-            role=JOIN_PARAMETER_ROLE,
-            is_secret=True,
-        )
+        return publish_join(cluster)
 
     def undo(self, cluster: Cluster) -> bool:
         return parameters.delete_parameter(cluster.aws, parameters.worker_join_name(cluster.name))
@@ -125,6 +105,31 @@ class AwaitWorkers(Step):
         membership, _ = _ask(cluster, managers)
         await_workers(cluster, owner_of(cluster), _first_active(cluster, managers, membership))
         return False
+
+
+def publish_join(cluster: Cluster) -> bool:
+    """Publish the worker token that the swarm has now; True when another one, or none, was published before."""
+    managers = managers_of(cluster)
+    membership, _ = _ask(cluster, managers)
+    orders = _first_active(cluster, managers, membership)
+    token = orders.run(swarm.join_token_command("worker"), changes=False).stdout.strip()
+    if not token.startswith("SWMTKN-"):
+        raise DockereeError(f"{orders.name} gave no worker token")
+    value = {
+        "format_version": PARAMETER_FORMAT_VERSION,
+        "id": cluster.id,
+        "cluster_id": membership.cluster_id,
+        "managers": [f"{_private_ip(manager)}:{swarm.SWARM_PORT}" for manager in managers],
+        "token": token,
+    }
+    return parameters.ensure_parameter(
+        cluster.aws,
+        owner_of(cluster),
+        parameters.worker_join_name(cluster.name),
+        json.dumps(value),
+        role=JOIN_PARAMETER_ROLE,
+        is_secret=True,
+    )
 
 
 def _ask(cluster: Cluster, managers: list[Instance]) -> tuple[Membership, dict[str, EngineInfo]]:
