@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from support.cloud import Cloud
 
 from dockeree.aws import leftovers
 from dockeree.aws.tags import Owner
-from dockeree.errors import StateLocked, StepsFailed
+from dockeree.errors import DockereeError, StateLocked, StepsFailed
 from dockeree.steps.claim import ClaimCluster
 from dockeree.steps.found import owner_of, vpc_of
 from dockeree.steps.networking import CreateInternetGateway, CreateRouteTable, CreateSubnets, CreateVpc
 from dockeree.steps.runner import run_steps
+from dockeree.steps.storage import STORAGE
 from dockeree.workflows.destroy import destroy, inventory
 
 NETWORK = (ClaimCluster, CreateVpc, CreateInternetGateway, CreateSubnets, CreateRouteTable)
@@ -84,3 +86,49 @@ def test_it_does_not_run_beside_another_command(cloud: Cloud) -> None:
     with cluster_lock(cloud.aws(), "demo", "dockeree up"), pytest.raises(StateLocked, match="dockeree up"):
         destroy(cloud.cluster(), NETWORK)
     assert inventory(cloud.cluster()).counts["subnet"] == 3
+
+
+def test_buckets_are_kept_with_what_is_in_them_and_named(cloud: Cloud) -> None:
+    steps = (*NETWORK, *STORAGE)
+    run_steps(cloud.cluster(backup={"recipients": ["age1" + "q" * 58]}), steps)
+    found = inventory(cloud.cluster())
+    assert len(found.kept_buckets) == 2
+    assert found.keeps[:2] == found.kept_buckets
+    assert not [item for item in found.removes if item.kind == "bucket"]
+    summary = destroy(cloud.cluster(), steps)
+    assert summary.left == ()
+    assert summary.kept_buckets == found.kept_buckets
+    assert len(cloud.api.client("s3").list_buckets()["Buckets"]) == 2
+    assert not inventory(cloud.cluster()).is_claimed
+
+
+@pytest.mark.parametrize("is_standing", [True, False])
+def test_buckets_go_when_told_also_after_the_cluster(cloud: Cloud, is_standing: bool) -> None:
+    steps = (*NETWORK, *STORAGE)
+    run_steps(cloud.cluster(backup={"recipients": ["age1" + "q" * 58]}), steps)
+    s3 = cloud.api.client("s3")
+    for bucket in s3.list_buckets()["Buckets"]:
+        s3.put_object(Bucket=bucket["Name"], Key="ca/x", Body=b"x")
+        s3.put_object(Bucket=bucket["Name"], Key="ca/x", Body=b"y")
+    if not is_standing:
+        destroy(cloud.cluster(), steps)
+    cluster = replace(cloud.cluster(), deletes=frozenset({"backups", "images"}))
+    removes = [item for item in inventory(cluster).removes if item.kind == "bucket"]
+    assert len(removes) == 2
+    summary = destroy(cluster, steps)
+    assert summary.left == ()
+    assert set(removes) <= set(summary.removed)
+    assert s3.list_buckets()["Buckets"] == []
+    assert inventory(cluster).removes == ()
+
+
+def test_a_bucket_that_cannot_be_deleted_is_left_and_the_claim_with_it(cloud: Cloud) -> None:
+    cluster = replace(cloud.cluster(), deletes=frozenset({"images"}))
+    run_steps(cluster, (*NETWORK, *STORAGE))
+    denied = {"service": "s3", "action": "DeleteBucket", "code": "AccessDenied", "status": 403}
+    cloud.api.control("POST", "/lab/faults", denied)
+    with pytest.raises(DockereeError, match="AccessDenied"):
+        destroy(cluster, (*NETWORK, *STORAGE))
+    assert inventory(cluster).is_claimed
+    assert destroy(cluster, (*NETWORK, *STORAGE)).left == ()
+    assert cloud.api.client("s3").list_buckets()["Buckets"] == []
