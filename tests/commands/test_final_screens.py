@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -200,6 +201,44 @@ def test_nothing_to_destroy_is_a_success_and_takes_the_stale_state_along(dockere
     assert json.loads(outcome.stdout)["left"] == []
     assert called == ["inventory demo us-east-1"]
     assert [path.name for path in dockeree.folder.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize(
+    ("options", "deletes"),
+    [
+        ((), set()),
+        (("--delete-backups",), {"backups"}),
+        (("--delete-images", "--delete-backups"), {"backups", "images"}),
+    ],
+)
+def test_buckets_are_deleted_when_told_and_named_when_kept(
+    dockeree: CommandLine, options: tuple[str, ...], deletes: set[str]
+) -> None:
+    seen: list[set[str]] = []
+    kept = ("the bucket demo-backups (2 CA backups): --delete-backups deletes it",)
+    found = replace(FOUND, keeps=(*kept, *FOUND.keeps), kept_buckets=kept)
+
+    def destroy(cluster: Any) -> DestroySummary:
+        seen.append(set(cluster.deletes))
+        return DestroySummary(found.removes, found.keeps, (), 182.0, found.kept_buckets)
+
+    dockeree.configure()
+    dockeree.provide("destroy", inventory=lambda cluster: found, destroy=destroy)
+    outcome = dockeree("destroy", "--confirm", "demo", *options)
+    assert seen == [deletes]
+    assert f"Keeps    {kept[0]}" in outcome.stderr
+    assert f"kept {kept[0]}" in outcome.stderr[outcome.stderr.index("✓ demo destroyed") :]
+
+
+@pytest.mark.usefixtures("known")
+def test_buckets_that_an_earlier_cluster_left_are_named(dockeree: CommandLine) -> None:
+    dockeree.configure()
+    kept = ("the bucket demo-images: --delete-images deletes it",)
+    provide_destroy(dockeree, Inventory((), kept, is_claimed=False, kept_buckets=kept))
+    outcome = dockeree("destroy", "--confirm", "demo")
+    assert "nothing to destroy" in outcome.stderr
+    assert kept[0] in outcome.stderr
 
 
 @pytest.mark.usefixtures("known")

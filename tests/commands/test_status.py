@@ -14,6 +14,7 @@ from support.command_line import CommandLine
 from dockeree.commands.durations import Duration
 from dockeree.errors import SshError
 from dockeree.workflows.status_document import (
+    BackupStatus,
     LoadBalancerStatus,
     ManagerStatus,
     Status,
@@ -92,6 +93,27 @@ def test_json_is_one_document_and_nothing_else(dockeree: CommandLine) -> None:
     outcome = dockeree("status", "-o", "json")
     assert outcome.code == 3
     assert json.loads(outcome.stdout) == DEGRADED.to_json()
+
+
+@pytest.mark.parametrize(
+    ("same_trust", "words"),
+    [(True, "the root CAs of now"), (False, "other root CAs than now"), (None, "root CAs not compared")],
+)
+def test_the_latest_backup_and_warnings_come_last_and_change_no_exit_code(
+    dockeree: CommandLine, same_trust: bool | None, words: str
+) -> None:
+    latest = BackupStatus("20261124T120000Z-aaaaaa", "2026-11-24T12:00:00+00:00", same_trust)
+    dockeree.configure()
+    dockeree.provide("status", gather=gathering(replace(HEALTHY, latest_backup=latest, warnings=("look at this",))))
+    outcome = dockeree("status")
+    assert outcome.code == 0
+    assert outcome.stdout.splitlines()[-2:] == [f"CA backup 20261124T120000Z-aaaaaa: {words}", "! look at this"]
+    document = json.loads(dockeree("status", "-o", "json").stdout)
+    assert document["backups"] == {
+        "latest": {"id": latest.id, "created_at": latest.created_at, "same_trust": same_trust}
+    }
+    assert document["warnings"] == ["look at this"]
+    assert document["healthy"] is True
 
 
 def test_names_alone_and_wide(dockeree: CommandLine) -> None:

@@ -105,6 +105,19 @@ def test_closing_twice_is_fine_and_a_closed_remote_connects_again(start_server: 
     assert remote.run("echo again").stdout == "again\n"
 
 
+def test_bytes_arrive_as_they_are_and_in_no_log(start_server: Any, operator: Any) -> None:
+    remote = operator.connect(start_server())
+    assert remote.read_bytes("umlaut") == b"Gr\xc3\xbc\xc3\x9fe \xff"
+    assert remote.read_bytes("loud", timeout_seconds=60) == b"o" * 5 * MEGABYTE
+    logged = "\n".join(operator.log)
+    assert "reads: umlaut" in logged
+    assert "exit 0, 9 bytes that are not logged" in logged
+    assert "Gr" not in logged
+    assert "oooo" not in logged
+    with pytest.raises(CommandFailed, match="ended with 3: no such file"):
+        remote.read_bytes("complain no such file")
+
+
 def test_the_log_has_every_command_with_what_it_does(start_server: Any, operator: Any) -> None:
     remote = operator.connect(start_server())
     remote.run("echo a", changes=False)
