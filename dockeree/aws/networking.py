@@ -1,7 +1,8 @@
 """VPC, internet gateway and subnets: the network that a cluster stands in (its routes are in routes.py).
 
 All of them are found by their tags. EC2 has no client tokens for VPCs, subnets and gateways, so each `ensure_` asks
-first; a subnet's addresses protect it from being made twice (`InvalidSubnet.Conflict`).
+first, and an answer that is lost is no reason to make a second VPC or gateway (creating.py); a subnet's addresses
+protect it from being made twice (`InvalidSubnet.Conflict`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dockeree.aws.creating import create_once
 from dockeree.aws.deleting import delete_when_free
 from dockeree.aws.tags import ROLE_TAG, Owner, as_dict, only
 from dockeree.aws.waits import Waits, is_not_found
@@ -23,6 +25,9 @@ GATEWAY_ROLE = "internet-gateway"
 LETTERS = ("a", "b", "c")
 """The first, second and third zone of a cluster, whatever AWS calls them."""
 SUBNET_ROLES = tuple(f"subnet-{letter}" for letter in LETTERS)
+
+Gateway = tuple[str, tuple[str, ...]]
+"""An internet gateway's id, and the VPCs that it is attached to."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,8 @@ def ensure_vpc(aws: Aws, owner: Owner, cidr: str, waits: Waits) -> tuple[Vpc, bo
     """
     vpc, changed = find_vpc(aws, owner), False
     if vpc is None:
-        answer = aws.ec2.create_vpc(CidrBlock=cidr, TagSpecifications=owner.tag_specifications(VPC_ROLE, "vpc"))
-        vpc, changed = Vpc(answer["Vpc"]["VpcId"], answer["Vpc"]["CidrBlock"]), True
+        find = partial(find_vpc, aws, owner)
+        vpc, changed = create_once(partial(_create_vpc, aws, owner, cidr), find, waits, awaited="a new VPC"), True
     made = vpc
 
     def support_is_on() -> bool:
@@ -87,6 +92,12 @@ def ensure_vpc(aws: Aws, owner: Owner, cidr: str, waits: Waits) -> tuple[Vpc, bo
     return made, changed
 
 
+def _create_vpc(aws: Aws, owner: Owner, cidr: str) -> Vpc:
+    tags = owner.tag_specifications(VPC_ROLE, "vpc")
+    answer = aws.ec2_once.create_vpc(CidrBlock=cidr, TagSpecifications=tags)["Vpc"]
+    return Vpc(answer["VpcId"], answer["CidrBlock"])
+
+
 def delete_vpcs(aws: Aws, owner: Owner, waits: Waits) -> bool:
     """Delete the cluster's VPC (all, if there are several); its default group and main route table go with it."""
     found = find_vpcs(aws, owner)
@@ -96,7 +107,7 @@ def delete_vpcs(aws: Aws, owner: Owner, waits: Waits) -> bool:
     return bool(found)
 
 
-def find_internet_gateways(aws: Aws, owner: Owner) -> list[tuple[str, tuple[str, ...]]]:
+def find_internet_gateways(aws: Aws, owner: Owner) -> list[Gateway]:
     """Each of the cluster's gateways: its id and the VPCs it is attached to."""
     pages = aws.ec2.get_paginator("describe_internet_gateways").paginate(Filters=owner.filters())
     return [
@@ -106,18 +117,26 @@ def find_internet_gateways(aws: Aws, owner: Owner) -> list[tuple[str, tuple[str,
     ]
 
 
+def _find_internet_gateway(aws: Aws, owner: Owner) -> Gateway | None:
+    found = find_internet_gateways(aws, owner)
+    return only(found, f"internet gateway of {owner.cluster}", (gateway_id for gateway_id, _ in found))
+
+
+def _create_internet_gateway(aws: Aws, owner: Owner) -> Gateway:
+    tags = owner.tag_specifications(GATEWAY_ROLE, "internet-gateway")
+    answer = aws.ec2_once.create_internet_gateway(TagSpecifications=tags)
+    return answer["InternetGateway"]["InternetGatewayId"], ()
+
+
 def ensure_internet_gateway(aws: Aws, owner: Owner, vpc_id: str, waits: Waits) -> tuple[str, bool]:
     """The cluster's gateway, attached to its VPC: its id, and whether anything was changed."""
-    found = find_internet_gateways(aws, owner)
-    gateway = only(found, f"internet gateway of {owner.cluster}", (gateway_id for gateway_id, _ in found))
+    gateway = _find_internet_gateway(aws, owner)
     if gateway is not None and vpc_id in gateway[1]:
         return gateway[0], False
-    if gateway is not None:
-        gateway_id = gateway[0]
-    else:
-        tags = owner.tag_specifications(GATEWAY_ROLE, "internet-gateway")
-        answer = aws.ec2.create_internet_gateway(TagSpecifications=tags)
-        gateway_id = answer["InternetGateway"]["InternetGatewayId"]
+    if gateway is None:
+        create, find = partial(_create_internet_gateway, aws, owner), partial(_find_internet_gateway, aws, owner)
+        gateway = create_once(create, find, waits, awaited="a new internet gateway")
+    gateway_id = gateway[0]
 
     def attach() -> None:
         aws.ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id)

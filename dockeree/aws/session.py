@@ -94,6 +94,12 @@ class Aws:
         return client
 
     @property
+    def ec2_once(self) -> EC2Client:
+        """EC2, each call made once: for what must not be repeated unseen (creating.py)."""
+        client: EC2Client = self._client("ec2", attempts=1)
+        return client
+
+    @property
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         """Elastic Load Balancing, version 2."""
         client: ElasticLoadBalancingv2Client = self._client("elbv2")

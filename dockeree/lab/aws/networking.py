@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
+from moto.ec2.responses.route_tables import RouteTables
 
+from dockeree.lab.aws.client_tokens import ClientTokens, fingerprint
 from dockeree.lab.aws.consistency import Consistency
 from dockeree.lab.aws.core import Lab
 
@@ -45,6 +48,10 @@ def install(lab: Lab) -> None:
     for name in ("create_vpc", "create_subnet", "create_security_group"):
         lab.extend(EC2Backend, name)(_perhaps_not_visible_yet(lab))
 
+    @lab.extend(RouteTables, "create_route_table")
+    def create_route_table(original: Any, response: Any) -> ActionResult:
+        return _create_route_table_once(lab, original, response)
+
     @lab.extend(EC2Backend, "create_network_interface")
     def create_interface(
         original: Any, backend: Any, subnet: Any, private_ip_address: Any, *args: Any, **kwargs: Any
@@ -63,6 +70,18 @@ def install(lab: Lab) -> None:
         original(backend, eni_id)
         for private in interface.private_ip_addresses:
             interface.subnet.del_subnet_ip(private["PrivateIpAddress"])
+
+
+def _create_route_table_once(lab: Lab, original: Any, response: Any) -> ActionResult:
+    """moto knows no ClientToken here."""
+    token, region, parameters = response._get_param("ClientToken"), response.region, fingerprint(response)
+    tokens = lab.part(ClientTokens)
+    before: ActionResult | None = tokens.answer("CreateRouteTable", region, token, parameters)
+    if before is not None:
+        return before
+    answer: ActionResult = original(response)
+    tokens.made("CreateRouteTable", region, token, parameters, answer)
+    return answer
 
 
 def free_private_address(subnet: Any) -> str:
