@@ -1,4 +1,4 @@
-"""A cluster as small as one can be, run by quick commands: what the stories of deaths and failures are about."""
+"""A swarm as small as one can be, run by quick commands: what the stories of deaths and failures are about."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ class SmallCluster:
         small: dict[str, Any] = {
             "managers": {"instance_type": "t3.large"},
             "workers": {"instance_type": "t3.large", "count": 2, "min": 1},
+            "ucp": {"enabled": False},
+            "dtr": {"enabled": False},
         }
         for key, value in changes.items():
             small[key] = small.get(key, {}) | value if isinstance(value, dict) else value
