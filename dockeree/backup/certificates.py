@@ -63,16 +63,17 @@ def key_fits(certificate_path: str, certificate_pem: bytes, key_path: str, key_p
 
 
 def is_signed_by(path: str, pem: bytes, authority_path: str, authority_pem: bytes) -> bool:
-    """Whether one of the certificates in `authority_pem` signed the first one in `pem`.
+    """Whether a certificate in `authority_pem` signed the first one in `pem`, or one of the chain behind that.
 
-    An intermediate in `pem` may stand between: a swarm whose root was rotated has one.
+    A swarm whose root was rotated has such a chain: the new root's key in a certificate that the old root signed.
     """
     chain = _load(path, pem)
-    issued = [chain[0]]
+    linked = [chain[0]]
     for certificate in chain[1:]:
-        if _issued(issued[-1], certificate):
-            issued.append(certificate)
-    return any(_issued(issued[-1], authority) for authority in _load(authority_path, authority_pem))
+        if _issued(linked[-1], certificate):
+            linked.append(certificate)
+    authorities = _load(authority_path, authority_pem)
+    return any(_issued(certificate, authority) for certificate in linked for authority in authorities)
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

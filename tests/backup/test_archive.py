@@ -118,14 +118,18 @@ def test_a_root_that_signed_the_nodes_is_told_from_one_that_did_not() -> None:
     assert not archive.signs_its_nodes(files | {CLUSTER_CERT: others[CLUSTER_CERT]})
 
 
-def test_a_swarm_between_two_roots_has_an_intermediate() -> None:
-    """After `docker swarm ca --rotate`, the new root stands behind the old one's signature, and two are trusted."""
+def test_a_swarm_whose_root_was_rotated_has_an_intermediate() -> None:
+    """`docker swarm ca --rotate`: nodes show the new root's key in a certificate that the old root signed."""
     old, new = authorities.certificate("swarm-ca"), authorities.certificate("swarm-ca")
-    node = authorities.certificate("node1", new)
-    bundle = authorities.pem(old) + authorities.pem(new)
-    assert is_signed_by("node", authorities.pem(node), "roots", bundle)
-    assert not is_signed_by("node", authorities.pem(node), "roots", authorities.pem(old))
-    assert len(read_certificates("roots", bundle)) == 2
+    crossed = authorities.certificate("swarm-ca", old, key=new[1], is_authority=True)
+    chain = authorities.pem(authorities.certificate("node1", new)) + authorities.pem(crossed)
+    other = authorities.certificate("swarm-ca")
+    for root, expected in ((new, True), (old, True), (other, False)):
+        assert is_signed_by("node", chain, "root", authorities.pem(root)) is expected
+    assert is_signed_by("node", chain, "roots", authorities.pem(other) + authorities.pem(new))
+    unlinked = authorities.pem(authorities.certificate("node1", other)) + authorities.pem(crossed)
+    assert not is_signed_by("node", unlinked, "root", authorities.pem(old))
+    assert len(read_certificates("node", chain)) == 2
 
 
 def test_what_does_not_belong_into_the_stream_is_refused() -> None:

@@ -23,9 +23,15 @@ MOMENT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
-def certificate(common_name: str, issuer: Pair | None = None) -> Pair:
-    """A certificate of this name with its key; a root's own, or `issuer`'s."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate(
+    common_name: str,
+    issuer: Pair | None = None,
+    *,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    is_authority: bool = False,
+) -> Pair:
+    """A certificate of this name with its key (a new one, unless given); a root's own, or `issuer`'s."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     built = (
         x509.CertificateBuilder()
@@ -35,7 +41,7 @@ def certificate(common_name: str, issuer: Pair | None = None) -> Pair:
         .serial_number(x509.random_serial_number())
         .not_valid_before(MOMENT - timedelta(days=1))
         .not_valid_after(MOMENT + timedelta(days=7300))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=issuer is None or is_authority, path_length=None), critical=True)
         .sign(issuer[1] if issuer else key, hashes.SHA256())
     )
     return built, key
