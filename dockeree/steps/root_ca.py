@@ -27,7 +27,7 @@ from dockeree.ssh.remote import Remote
 from dockeree.steps.reaching import find_swarm_manager
 from dockeree.steps.step import Step
 from dockeree.steps.storage import CreateBackupBucket, backup_bucket, has_backups
-from dockeree.steps.swarm import JoinManagers
+from dockeree.steps.ucp_settings import AwaitControllers, RepublishJoin
 
 if TYPE_CHECKING:
     from dockeree.context import Cluster
@@ -43,7 +43,7 @@ class BackUpRootCa(Step):
 
     title = "Back up the root CAs"
     group = "backup"
-    after = (CreateBackupBucket, JoinManagers)
+    after = (CreateBackupBucket, AwaitControllers, RepublishJoin)  # the last: no root is changing any more
 
     def run(self, cluster: Cluster) -> bool:
         if not has_backups(cluster):
