@@ -9,10 +9,12 @@ from dockeree.aws import auto_scaling, instances, load_balancers
 from dockeree.aws.cost import Cost, hourly_cost
 from dockeree.aws.load_balancers import BALANCER_ROLES, LoadBalancer
 from dockeree.aws.lock import cluster_lock
+from dockeree.config import Config
 from dockeree.context import Cluster
 from dockeree.steps.access import CreateKeyPair, CreateRoles
 from dockeree.steps.claim import ClaimCluster
 from dockeree.steps.engine import AwaitEngines
+from dockeree.steps.enterprise_images import PullUcpImages
 from dockeree.steps.found import owner_of
 from dockeree.steps.images import ResolveImage
 from dockeree.steps.instances import LaunchManagers
@@ -23,16 +25,22 @@ from dockeree.steps.load_balancers import (
     CreateTargetGroups,
     RegisterManagers,
 )
-from dockeree.steps.names import PublishNames, own_domains, zone_name
+from dockeree.steps.names import PublishNames, console_host, installed_consoles, own_domains
 from dockeree.steps.networking import CreateInternetGateway, CreateRouteTable, CreateSubnets, CreateVpc
+from dockeree.steps.root_ca import BackUpRootCa
 from dockeree.steps.runner import RunResult, run_steps
 from dockeree.steps.security_groups import CreateSecurityGroups
 from dockeree.steps.step import Step
+from dockeree.steps.storage import STORAGE
 from dockeree.steps.swarm import AwaitWorkers, InitSwarm, JoinManagers, PublishJoin
+from dockeree.steps.ucp_install import InstallUcp
+from dockeree.steps.ucp_labels import LabelManagers
+from dockeree.steps.ucp_password import KeepPassword
+from dockeree.steps.ucp_settings import AwaitControllers, ConfigureUcp, RepublishJoin
 from dockeree.steps.workers import CreateLaunchTemplate, CreateWorkerGroup, RetireTargetGroups
 from dockeree.workflows.preflight import MANAGERS, Preflight, preflight, with_found
 
-__all__ = ["UP", "Preflight", "UpSummary", "preflight", "up"]
+__all__ = ["UP", "Preflight", "UpSummary", "preflight", "steps_of", "up"]
 
 CLOUD: tuple[type[Step], ...] = (
     ClaimCluster,
@@ -60,7 +68,31 @@ CLOUD: tuple[type[Step], ...] = (
 SWARM: tuple[type[Step], ...] = (AwaitEngines, InitSwarm, JoinManagers, PublishJoin, AwaitWorkers)
 """What is done on the machines."""
 
-UP: tuple[type[Step], ...] = (*CLOUD, *SWARM)
+UCP: tuple[type[Step], ...] = (
+    KeepPassword,
+    PullUcpImages,
+    LabelManagers,
+    InstallUcp,
+    RepublishJoin,
+    AwaitControllers,
+    ConfigureUcp,
+)
+"""Universal Control Plane on the swarm."""
+
+BACKUP: tuple[type[Step], ...] = (BackUpRootCa,)
+"""What a lost cluster is made anew from."""
+
+UP: tuple[type[Step], ...] = (*CLOUD, *SWARM, *STORAGE, *UCP, *BACKUP)
+"""Every step there is, in the order of the screens: what `destroy` takes back, whatever the configuration says now."""
+
+
+def steps_of(config: Config) -> tuple[type[Step], ...]:
+    """The steps that a configuration asks for."""
+    return (
+        *CLOUD,
+        *SWARM,
+        *((*STORAGE, *UCP, *BACKUP) if config.ucp.enabled else ()),
+    )
 
 
 @dataclass(frozen=True)
@@ -81,8 +113,8 @@ class UpSummary:
     result: RunResult
 
 
-def up(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> UpSummary:
-    """Create the cluster, or finish and mend it.
+def up(cluster: Cluster, steps: Sequence[type[Step]] | None = None) -> UpSummary:
+    """Create the cluster, or finish and mend it: by the steps of its configuration, unless others are given.
 
     Raises PreflightError before anything is created, StateLocked, StepsFailed; Interrupted after Ctrl-C.
     """
@@ -90,7 +122,7 @@ def up(cluster: Cluster, steps: Sequence[type[Step]] = UP) -> UpSummary:
     cluster = with_found(cluster, found)
     _say(cluster, found)
     with cluster_lock(cluster.aws, cluster.name, "dockeree up", on_lost=stop_when_lost(cluster)):
-        result = run_steps(cluster, steps)
+        result = run_steps(cluster, steps_of(cluster.config) if steps is None else steps)
     return summarize(cluster, result)
 
 
@@ -111,11 +143,12 @@ def summarize(cluster: Cluster, result: RunResult) -> UpSummary:
     group = auto_scaling.find_group(cluster.aws, owner)
     managers = instances.find_managers(cluster.aws, owner)
     workers = group.desired if group else 0
-    zone = zone_name(cluster.name)
     return UpSummary(
         changed=result.changed,
         urls=_urls(cluster, balancers),
-        node_names={role: own_domains(cluster).get(role, f"{role}.{zone}") for role in ("ucp", "dtr")},
+        node_names={
+            role: console_host(cluster, balancers[role]) for role in installed_consoles(cluster) if role in balancers
+        },
         managers=len(managers),
         workers=workers,
         cost=cluster_cost(cluster, workers),
@@ -149,7 +182,7 @@ def _say(cluster: Cluster, found: Preflight) -> None:
 def _urls(cluster: Cluster, balancers: dict[str, LoadBalancer]) -> dict[str, str]:
     domains = own_domains(cluster)
     hosts = {role: domains.get(role, balancer.dns_name) for role, balancer in balancers.items()}
-    urls: dict[str, str] = {role: f"https://{hosts[role]}" for role in ("ucp", "dtr") if role in hosts}
+    urls: dict[str, str] = {role: f"https://{hosts[role]}" for role in installed_consoles(cluster) if role in hosts}
     if "apps" in hosts:
         port = cluster.config.apps.ports[0]
         urls["apps"] = f"http://{hosts['apps']}" + ("" if port == 80 else f":{port}")

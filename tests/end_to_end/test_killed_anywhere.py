@@ -24,9 +24,9 @@ from support.small_cluster import EXPECTED, SmallCluster, counts
 
 from dockeree.lab.control import RunningLab
 from dockeree.steps.runner import step_key
-from dockeree.workflows.up import UP
+from dockeree.workflows.up import CLOUD, SWARM, UP
 
-BOUNDARIES = [f"{edge}:{step_key(step)}" for step in UP for edge in ("before", "after")]
+BOUNDARIES = [f"{edge}:{step_key(step)}" for step in (*CLOUD, *SWARM) for edge in ("before", "after")]
 BEFORE_ANYTHING = BOUNDARIES[0]
 REGIONS = ("us-east-2", "us-west-2", "eu-west-1")
 """Each throwaway cluster has one of these to itself, so that what is left in it is the cluster's."""

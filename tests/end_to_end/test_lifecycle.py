@@ -18,7 +18,7 @@ from support.tag_scan import tags_of_everything
 
 from dockeree.lab.control import ask
 from dockeree.steps.step import Step
-from dockeree.workflows.up import UP
+from dockeree.workflows.up import CLOUD, SWARM
 
 READING = ("Describe", "Get", "List", "Head")
 READING_COMMANDS = (
@@ -33,6 +33,8 @@ READING_COMMANDS = (
     "cloud-init status",
 )
 """What an idle cluster may be asked. A shell and sudo are listed by themselves, and what they run is listed too."""
+STEPS = (*CLOUD, *SWARM)
+"""Of a cluster without consoles: simulated nodes run no containers."""
 LOCK = ["ssm PutParameter", "ssm DeleteParameter"]
 MANAGER_KEYS = {"name", "instance_id", "availability_zone", "private_ip", "public_ip", "swarm"}
 BALANCER_KEYS = {"dns_name", "url", "healthy", "total"}
@@ -41,7 +43,7 @@ BALANCER_KEYS = {"dns_name", "url", "healthy", "total"}
 @pytest.fixture(scope="module")
 def before(operator: Operator) -> Scan:
     """The account before the cluster."""
-    operator.configure(tags={"team": "platform"})
+    operator.configure(tags={"team": "platform"}, ucp={"enabled": False})
     return scan(**operator.credentials())
 
 
@@ -73,12 +75,11 @@ def test_up_says_what_it_does_and_what_stands(operator: Operator, before: Scan) 
     lines = ended.stderr.splitlines()
     assert lines[0] == "demo  us-east-1  account 123456789012  arn:aws:iam::123456789012:user/operator"
     assert lines[1] == "admin_cidrs: auto is 127.0.0.1/32"
-    assert lines[2] == f"{len(UP)} steps"
-    assert {title(step) for step in UP} == {match.group(1) for match in re.finditer(r"✓ \w+: (.+): ", ended.stderr)}
+    assert lines[2] == f"{len(STEPS)} steps"
+    assert {title(step) for step in STEPS} == {match.group(1) for match in re.finditer(r"✓ \w+: (.+): ", ended.stderr)}
     assert "\x1b" not in ended.stderr
     fields = dict(line.split(maxsplit=1) for line in lines[lines.index(final_line(lines)) + 1 :] if line[0] != " ")
-    assert list(fields) == ["UCP", "DTR", "Apps", "Nodes", "Costs", "Next", "Log"]
-    assert re.fullmatch(r"https://demo-[0-9a-f]{8}-ucp-[0-9a-f]+\.elb\.us-east-1\.amazonaws\.com", fields["UCP"])
+    assert list(fields) == ["Apps", "Nodes", "Costs", "Next", "Log"]
     assert fields["Nodes"] == "3 managers, 3 workers"
     assert re.match(r"\$\d\.\d\d/hour, \$\d+/month until: dockeree destroy", fields["Costs"])
     assert fields["Next"] == "dockeree status"
@@ -143,6 +144,8 @@ def test_status_prints_one_document_and_nothing_else(operator: Operator) -> None
         "region": "us-east-1",
         "healthy": True,
         "problems": [],
+        "warnings": [],
+        "backups": {"latest": None},
     }
     lists = {key: document.pop(key) for key in ("managers", "workers", "load_balancers")}
     assert document == shape

@@ -30,7 +30,7 @@ REFUSALS = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 @pytest.fixture(scope="module")
 def screens(operator: Operator) -> list[str]:
     """What all runs wrote to the terminal; the cluster stands afterwards."""
-    operator.configure(workers={"count": 2})
+    operator.configure(workers={"count": 2}, ucp={"enabled": False})
     written = []
     for arguments in (("up", "-v"), ("scale-workers", "3", "-v")):
         ended = operator.start(*arguments)
