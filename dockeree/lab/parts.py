@@ -41,9 +41,11 @@ def machine_parts(settings: LabSettings, stack: ExitStack, say: Callable[[str], 
         ensure_image,
         ensure_small_images,
     )
+    from dockeree.lab.standins.images import ensure_standin_images  # noqa: PLC0415
 
     ensure_image("baked", say)
     ensure_small_images()
+    ensure_standin_images(say)
     wiring = MachineWiring(settings)
     stack.callback(wiring.close)
     registry = Registry(settings, namespace=wiring.router_namespace, address=wiring.service_address)

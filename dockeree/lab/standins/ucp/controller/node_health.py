@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dockeree.lab.standins.program.docker_api import ApiError, remote
+from dockeree.lab.standins.program.docker_api import ApiError, DockerApi
 from dockeree.lab.standins.ucp.controller.cluster import Cluster, Node
 from dockeree.lab.standins.ucp.layout import AGENT_SERVICE
 
 PROBE_TIMEOUT_SECONDS = 4.0
 LARGEST_POOL = 32
+NOT_FOUND = 404
 
 
 class NodeHealth:
     """Probes the parts of UCP on each node that the swarm finds ready."""
 
-    def __init__(self, cluster: Cluster, controller_port: int) -> None:
-        self._cluster, self._controller_port = cluster, controller_port
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
 
     def folded(self, nodes: list[Node]) -> list[dict[str, Any]]:
         """The nodes' documents: Status.State is `ready` where UCP is too. Raises ApiError."""
@@ -46,22 +46,21 @@ class NodeHealth:
             return "", ""
         if task != "running":
             return "unknown", f"[Pending] The ucp-agent task is {task}"
+        api = self._cluster.api(node)
         try:
-            self._cluster.api(node).call("GET", "/_ping", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+            api.call("GET", "/_ping", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+            problem = _controller_problem(api) if node.is_manager else ""
         except (ApiError, OSError):
             return "unknown", "[Pending] Completing node registration"
-        if node.is_manager and not node.is_this and (problem := self._controller_problem(node)):
-            return "down", f"Unhealthy UCP Controller: {problem}"
-        return "", ""
+        return ("down", f"Unhealthy UCP Controller: {problem}") if problem else ("", "")
 
-    def _controller_problem(self, node: Node) -> str:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # Its certificate may be the operator's own, of an authority that is not known here.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            remote(node.address, self._controller_port, context).call(
-                "GET", "/_ping", timeout_seconds=PROBE_TIMEOUT_SECONDS
-            )
-        except ApiError as error:
-            return f"unhealthy (HTTP {error.status})" if error.status else "unable to reach controller"
-        return ""
+
+def _controller_problem(api: DockerApi) -> str:
+    """Asked of the node's engine: managers need not admit each other to the controllers' port."""
+    try:
+        state = api.call("GET", "/containers/ucp-controller/json", timeout_seconds=PROBE_TIMEOUT_SECONDS)["State"]
+    except ApiError as error:
+        if error.status == NOT_FOUND:
+            return "it is not there yet"
+        raise
+    return "" if state["Status"] == "running" else f"it is {state['Status']} ({state['ExitCode']})"

@@ -48,7 +48,7 @@ def application(
 ) -> Application:
     """UCP's port."""
     store = SwarmStore(cluster.engine)
-    health = NodeHealth(cluster, settings.controller_port)
+    health = NodeHealth(cluster)
     routes = [
         *UcpRoutes(cluster, store, settings, volumes).routes(),
         *AccountRoutes(Accounts(store), sessions).routes(),
