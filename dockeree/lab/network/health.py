@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,28 +85,42 @@ class Probe:
 
     async def ask(self) -> bool:
         """Ask once. False for every kind of failure of the target. Raises TimeoutError as asyncio.timeout does."""
-        loop = asyncio.get_running_loop()
         try:
             connection = namespaces.outgoing_socket(self.namespace, self.source_address)
         except (OSError, LabError) as error:
             logger.warning("health check of %s:%d cannot start: %s", self.address, self.port, error)
             return False
         try:
-            await loop.sock_connect(connection, (self.address, self.port))
-            if self.check.protocol == "TCP":
-                return True
-            tls = _unverified_tls() if self.check.protocol == "HTTPS" else None
+            await asyncio.get_running_loop().sock_connect(connection, (self.address, self.port))
+        except OSError:
+            connection.close()
+            return False
+        except BaseException:  # cut off by the time limit
+            connection.close()
+            raise
+        if self.check.protocol == "TCP":
+            connection.close()
+            return True
+        return await self._ask_http(connection)
+
+    async def _ask_http(self, connection: socket.socket) -> bool:
+        """Ask over a connection, which belongs to asyncio's transport from here on: it alone may close it.
+
+        Its descriptor would otherwise be somebody else's while the event loop still watches it for this one.
+        """
+        tls = _unverified_tls() if self.check.protocol == "HTTPS" else None
+        try:
             reader, writer = await asyncio.open_connection(
                 sock=connection, ssl=tls, server_hostname="" if tls else None
             )
-            try:
-                return await self._get(reader, writer)
-            finally:
-                writer.close()
-        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError):
+        except (OSError, ssl.SSLError):
+            return False
+        try:
+            return await self._get(reader, writer)
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             return False
         finally:
-            connection.close()
+            writer.transport.abort()
 
     async def _get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         request = (
