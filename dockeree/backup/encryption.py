@@ -137,9 +137,12 @@ def _recipient(text: str) -> Any:
             return pyrage.ssh.Recipient.from_str(text)
         return pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError as error:
-        raise BackupError(
-            f"{text!r} is no recipient: {error}", "Recipients are age1… (`age-keygen -y KEY`) or ssh-ed25519 …"
-        ) from error
+        hint = "Recipients are age1… (`age-keygen -y KEY`) or ssh-ed25519 …"
+        if text.upper().startswith("AGE-SECRET-KEY-"):
+            raise BackupError(
+                "a private key is no recipient: give its public key, and keep it out of files", hint
+            ) from None
+        raise BackupError(f"{text!r} is no recipient: {error}", hint) from error
 
 
 def _identities(contents: bytes) -> list[x25519.Identity | ssh.Identity]:
