@@ -98,6 +98,8 @@ def issue(
         .issuer_name(root.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        # Python's strict verification, its default from 3.13 on, insists on it.
+        .add_extension(_key_identifier(root.certificate), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(each) for each in names]), False)
@@ -155,6 +157,11 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> 
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+
+
+def _key_identifier(root: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    found = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found)
 
 
 def _general_name(name: str) -> x509.GeneralName:
