@@ -22,7 +22,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
 
 
 def make_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    root = new_root(f"test {folder}")
+    root = new_root(f"test {folder.name}")
     leaf = issue(root, "server", server_names=["127.0.0.1"], is_client=True)
     (folder / "leaf.pem").write_bytes(leaf.certificate_pem + leaf.key_pem)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

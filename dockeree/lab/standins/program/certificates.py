@@ -160,7 +160,10 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int) -> 
 
 
 def _key_identifier(root: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    found = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    try:
+        found = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        found = x509.SubjectKeyIdentifier.from_public_key(root.public_key())
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found)
 
 

@@ -91,7 +91,7 @@ class TlsStream:
         while True:
             with self._state:
                 content = self._read()
-            if self._outgoing.pending:
+            if content != b"" and self._outgoing.pending:
                 self._flush()
             if content is not None:
                 return content
