@@ -155,9 +155,9 @@ def test_not_in_arguments_on_the_nodes(operator: Operator, secrets: list[str]) -
 
 def test_not_on_the_consoles_of_the_nodes_and_not_in_their_files(operator: Operator, secrets: list[str]) -> None:
     ec2, places = operator.client("ec2"), {}
-    for node in ("manager-a", "manager-b", "manager-c", "worker-1", "worker-2"):
-        places[f"{node} journal"] = operator.on(node, "sudo journalctl -u dockeree-agent -u dockeree-engine")
-        places[f"{node} cloud-init"] = operator.on(node, "sudo cat /var/log/cloud-init-output.log")
+    for node in ("manager-a", "manager-b", "worker-1", "worker-2"):
+        journal = "sudo journalctl -u dockeree-agent -u dockeree-engine"
+        places[node] = operator.on(node, f"{journal} && sudo cat /var/log/cloud-init-output.log")
     status = operator.status()
     for instance_id in (node["instance_id"] for node in (*status["managers"], *status["workers"])):
         places[instance_id] = ec2.get_console_output(InstanceId=instance_id)["Output"]
