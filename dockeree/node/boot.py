@@ -66,7 +66,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/bin/python3 {FOLDER}/agent.py
+@TRUST@ExecStart=/usr/bin/python3 {FOLDER}/agent.py
 Environment=HOME=/root
 Restart=on-failure
 RestartSec=15
@@ -78,6 +78,9 @@ StandardError=journal+console
 WantedBy=multi-user.target
 """
 
+_TRUST_LINE = f"ExecStartPre=-/usr/bin/python3 {FOLDER}/trust.py\n"
+"""Whether the registry is trusted must not keep a worker from joining: hence the dash."""
+
 
 def user_data(
     *,
@@ -87,10 +90,12 @@ def user_data(
     region: str,
     engine: config.Engine,
     join_parameter: str,
+    trust_parameter: str = "",
 ) -> bytes:
     """The user data of a node: a gzip'd `#cloud-config`, to be given to EC2 as it is (launch templates: in base64).
 
-    `join_parameter` is the name of the SSM parameter that workers join by.
+    `join_parameter` is the name of the SSM parameter that workers join by, `trust_parameter` of the one that says what
+    the cluster's registry is trusted by; empty without a registry.
 
     Raises DockereeError when it is more than EC2 takes.
     """
@@ -101,6 +106,7 @@ def user_data(
         region=region,
         engine=engine,
         join_parameter=join_parameter,
+        trust_parameter=trust_parameter,
     )
     data = gzip.compress(document.encode(), 9, mtime=0)
     if len(data) > USER_DATA_BYTES:
@@ -116,6 +122,7 @@ def cloud_config(
     region: str,
     engine: config.Engine,
     join_parameter: str,
+    trust_parameter: str = "",
 ) -> str:
     """What `user_data` packs, as cloud-init reads it."""
     files = _engine_files(role, engine)
@@ -126,12 +133,16 @@ def cloud_config(
             "cluster_id": cluster_id,
             "region": region,
             "join_parameter": join_parameter,
+            **({"trust_parameter": trust_parameter} if trust_parameter else {}),
         }
+        unit = _AGENT_UNIT_TEXT.replace("@TRUST@", _TRUST_LINE if trust_parameter else "")
         files += [
             _file(f"{FOLDER}/agent.json", json.dumps(settings, indent=2) + "\n", "0644"),
             _file(f"{FOLDER}/agent.py", _resource("dockeree.agent", "join.py"), "0755"),
-            _file(f"/etc/systemd/system/{AGENT_UNIT}", _AGENT_UNIT_TEXT, "0644"),
+            _file(f"/etc/systemd/system/{AGENT_UNIT}", unit, "0644"),
         ]
+        if trust_parameter:
+            files.append(_file(f"{FOLDER}/trust.py", _resource("dockeree.agent", "trust.py"), "0755"))
         commands.append(["systemctl", "enable", "--now", "--no-block", AGENT_UNIT])
     # Last, as the exit status of the last command is what cloud-init makes its own result of.
     commands.append(["systemctl", "enable", "--now", ENGINE_UNIT])

@@ -20,11 +20,17 @@ from dockeree.node.installer import docker_run
 
 ADMIN = "admin"
 PASSWORD_VARIABLE = "UCP_PASSWORD"
+INSTALLER = "dockeree-dtr"
+PENDING_LABEL = "dockeree.dtr-pending"
+"""On the node whose replica has begun to be made and was not seen to end well: it may be cleared away."""
 CERTIFICATES_FOLDER = "/etc/docker/certs.d"
 
 _REPLICA_CONTAINER = re.compile(r"dtr-(?P<part>[a-z-]+)-(?P<id>[0-9a-f]{12})")
 _REPLICA_ID = re.compile(r"[0-9a-f]{12}")
 
+INSTALLER_STATE = f"{DOCKER} ps --all --filter name=^{INSTALLER}$ --format '{{{{.State}}}}'"
+FOLLOW_INSTALLER = f"{DOCKER} logs --follow {INSTALLER}"
+REMOVE_INSTALLER = f"{DOCKER} container rm --force {INSTALLER}"
 CONTAINERS = f"{DOCKER} ps --all --filter 'name=^dtr-' --format '{{{{json .}}}}'"
 
 
@@ -68,7 +74,7 @@ def install_command(image: str, ucp: Ucp, *, node: str, external_url: str, repli
         *("install", *_ucp(ucp), "--ucp-node", node),
         *("--dtr-external-url", external_url, "--replica-id", replica_id, *_ports(ports)),
     ]
-    return docker_run(image, arguments, environment=PASSWORD_VARIABLE)
+    return _run(image, arguments)
 
 
 def join_command(image: str, ucp: Ucp, *, node: str, existing_id: str, replica_id: str, ports: Ports) -> str:
@@ -77,18 +83,23 @@ def join_command(image: str, ucp: Ucp, *, node: str, existing_id: str, replica_i
         *("join", *_ucp(ucp), "--ucp-node", node),
         *("--existing-replica-id", existing_id, "--replica-id", replica_id, *_ports(ports)),
     ]
-    return docker_run(image, arguments, environment=PASSWORD_VARIABLE)
+    return _run(image, arguments)
 
 
 def remove_command(image: str, ucp: Ucp, *, existing_id: str, replica_id: str) -> str:
     """Take a replica out of the cluster, asked of another one."""
     arguments = ["remove", *_ucp(ucp), "--existing-replica-id", existing_id, "--replica-ids", replica_id]
-    return docker_run(image, arguments, environment=PASSWORD_VARIABLE)
+    return _run(image, arguments)
 
 
 def destroy_command(image: str, ucp: Ucp, *, replica_id: str) -> str:
     """Take away a replica's containers and volumes, whatever the cluster thinks of it."""
-    return docker_run(image, ["destroy", *_ucp(ucp), "--replica-id", replica_id], environment=PASSWORD_VARIABLE)
+    return _run(image, ["destroy", *_ucp(ucp), "--replica-id", replica_id])
+
+
+def _run(image: str, arguments: Sequence[str]) -> str:
+    """The container has a name, so that a run that comes after a broken-off one sees it at work."""
+    return docker_run(image, arguments, ("--name", INSTALLER), environment=PASSWORD_VARIABLE)
 
 
 def _ucp(ucp: Ucp) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ class Request:
     token: str = ""
     user: tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    with_headers: bool = False
+    """Have the answer's body begin with its headers."""
+    follow: bool = False
+    """Go where the answer sends one: a registry gives blobs by an address of S3. curl sends no password along."""
 
     @property
     def changes(self) -> bool:
@@ -73,10 +77,13 @@ def curl_config(request: Request) -> bytes:
     if request.user:
         lines.append(("user", ":".join(request.user)))
     lines += [("header", f"{name}: {value}") for name, value in request.headers.items()]
+    switches = [name for name, is_on in (("include", request.with_headers), ("location", request.follow)) if is_on]
     if request.body is not None:
         lines.append(("header", f"Content-Type: {request.content_type}"))
         lines.append(("data-raw", request.body))  # `data` would take a leading @ for the name of a file
-    return "".join(f"{option} = {_quoted(value)}\n" for option, value in lines).encode()
+    return "".join(
+        [f"{option} = {_quoted(value)}\n" for option, value in lines] + [f"{s}\n" for s in switches]
+    ).encode()
 
 
 def parse_answer(stdout: str) -> Answer:

@@ -55,6 +55,7 @@ def _spec(
             region=cluster.aws.region,
             engine=cluster.config.engine,
             join_parameter=parameters.worker_join_name(cluster.name),
+            trust_parameter=parameters.registry_trust_name(cluster.name, "worker") if cluster.config.has_dtr else "",
         ),
         hop_limit=hop_limit,
     )

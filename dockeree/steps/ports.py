@@ -16,6 +16,8 @@ UCP_PORTS = (443, 6443)
 DTR_PORT = 443
 DTR_TARGET_PORT = 4443
 """DTR stands on the managers beside UCP, which has 443 (`--replica-https-port`)."""
+DTR_HTTP_PORT = 4080
+"""`--replica-http-port`: it sends whoever calls it to the other one, and no group lets anybody in."""
 
 NODE_TCP_PORTS = (179, 7946, 10250, 12376)
 """Between all nodes: Calico's BGP, swarm's gossip, kubelet, UCP's TLS proxy to the engine."""

@@ -13,8 +13,13 @@ from dockeree.config import Config
 from dockeree.context import Cluster
 from dockeree.steps.access import CreateKeyPair, CreateRoles
 from dockeree.steps.claim import ClaimCluster
+from dockeree.steps.dtr_join import JoinDtrReplicas
+from dockeree.steps.dtr_master import InstallDtrMaster
+from dockeree.steps.dtr_storage import ConfigureDtrStorage
+from dockeree.steps.dtr_trust import TrustDtr
+from dockeree.steps.dtr_verify import VerifyDtr
 from dockeree.steps.engine import AwaitEngines
-from dockeree.steps.enterprise_images import PullUcpImages
+from dockeree.steps.enterprise_images import PullDtrImages, PullUcpImages
 from dockeree.steps.found import owner_of
 from dockeree.steps.images import ResolveImage
 from dockeree.steps.instances import LaunchManagers
@@ -79,10 +84,20 @@ UCP: tuple[type[Step], ...] = (
 )
 """Universal Control Plane on the swarm."""
 
+DTR: tuple[type[Step], ...] = (
+    PullDtrImages,
+    InstallDtrMaster,
+    ConfigureDtrStorage,
+    TrustDtr,
+    JoinDtrReplicas,
+    VerifyDtr,
+)
+"""Docker Trusted Registry on UCP."""
+
 BACKUP: tuple[type[Step], ...] = (BackUpRootCa,)
 """What a lost cluster is made anew from."""
 
-UP: tuple[type[Step], ...] = (*CLOUD, *SWARM, *STORAGE, *UCP, *BACKUP)
+UP: tuple[type[Step], ...] = (*CLOUD, *SWARM, *STORAGE, *UCP, *DTR, *BACKUP)
 """Every step there is, in the order of the screens: what `destroy` takes back, whatever the configuration says now."""
 
 
@@ -91,7 +106,9 @@ def steps_of(config: Config) -> tuple[type[Step], ...]:
     return (
         *CLOUD,
         *SWARM,
-        *((*STORAGE, *UCP, *BACKUP) if config.ucp.enabled else ()),
+        *((*STORAGE, *UCP) if config.ucp.enabled else ()),
+        *(DTR if config.has_dtr else ()),
+        *(BACKUP if config.ucp.enabled else ()),
     )
 
 

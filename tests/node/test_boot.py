@@ -23,7 +23,7 @@ from dockeree.node.engine_source import engine_source
 SCRIPT = Path(boot.__file__).with_name("boot.sh")
 
 
-def _user_data(role: Any = "worker", **engine: Any) -> bytes:
+def _user_data(role: Any = "worker", *, trust_parameter: str = "", **engine: Any) -> bytes:
     return boot.user_data(
         role=role,
         cluster_name="demo",
@@ -31,6 +31,7 @@ def _user_data(role: Any = "worker", **engine: Any) -> bytes:
         region="us-east-1",
         engine=config.Engine(**engine),
         join_parameter="/dockeree/demo/worker/join",
+        trust_parameter=trust_parameter,
     )
 
 
@@ -76,8 +77,30 @@ def test_workers_get_the_agent_and_managers_do_not() -> None:
     }
 
 
-def test_the_agent_arrives_whole_and_is_python_3_10() -> None:
-    agent = _files(_user_data())["/opt/dockeree/agent.py"]
+def test_with_a_registry_workers_trust_it_before_they_join_and_join_without_it_all_the_same() -> None:
+    files = _files(_user_data(trust_parameter="/dockeree/demo/worker/dtr-ca"))
+    assert json.loads(files["/opt/dockeree/agent.json"])["trust_parameter"] == "/dockeree/demo/worker/dtr-ca"
+    lines = files["/etc/systemd/system/dockeree-agent.service"].splitlines()
+    programs = [line for line in lines if line.startswith("Exec")]
+    assert programs == [
+        "ExecStartPre=-/usr/bin/python3 /opt/dockeree/trust.py",
+        "ExecStart=/usr/bin/python3 /opt/dockeree/agent.py",
+    ]
+    assert "ExecStartPre" not in _files(_user_data())["/etc/systemd/system/dockeree-agent.service"]
+
+
+def test_no_node_takes_a_registry_without_tls() -> None:
+    """`insecure-registries` would have engines talk to DTR without verifying it: no file of the project has it."""
+    assert "insecure-registries" not in boot.DAEMON_SETTINGS
+    package = Path(boot.__file__).parents[1]
+    sources = [path for path in package.rglob("*") if path.suffix in {".py", ".sh", ".yaml", ".json"}]
+    assert sources
+    assert [path for path in sources if "insecure-registries" in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("program", ["agent.py", "trust.py"])
+def test_the_agent_arrives_whole_and_is_python_3_10(program: str) -> None:
+    agent = _files(_user_data(trust_parameter="/dockeree/demo/worker/dtr-ca"))[f"/opt/dockeree/{program}"]
     assert agent.startswith("#!/usr/bin/env python3\n")
     ast.parse(agent, feature_version=(3, 10))
     imported = {
