@@ -63,6 +63,7 @@ def destroy(
     )
     from dockeree.commands.final_screens import show_destroyed, show_inventory, show_nothing_to_destroy
     from dockeree.commands.interruption import safe_interruption
+    from dockeree.workflows.context import forget_contexts
     from dockeree.workflows.destroy import destroy as take_away
     from dockeree.workflows.destroy import inventory
 
@@ -87,6 +88,9 @@ def destroy(
         with safe_interruption(session):
             summary = take_away(cluster)
             remember_duration(session, cluster.name)
+        if not summary.left:
+            for context in forget_contexts(cluster):
+                cluster.report.say(f"The docker context {context} is removed.")
         show_destroyed(session, cluster, summary)
         _print_document(output, cluster, found, summary)
         return EXIT_LEFTOVERS if summary.left else 0

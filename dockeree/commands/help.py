@@ -24,6 +24,7 @@ TOPICS = {
             ("DOCKEREE_BACKUP_PASSPHRASE", "locks and opens backups of the root CAs, where there are no recipients"),
             ("DOCKEREE_BACKUP_IDENTITY", "file of a recipient's private key, which opens backups of the root CAs"),
             ("DOCKEREE_LAB", "which lab --lab and `dockeree lab` mean (default: default)"),
+            ("DOCKEREE_UCP_PASSWORD", "the password of UCP's administrator; kept in the account by `up`"),
             ("DOCKEREE_SSH_PORT", "sshd's port on the nodes; wins over ssh.port of the configuration"),
             ("NO_COLOR", "no colours"),
             ("XDG_STATE_HOME", "where logs are kept: dockeree/NAME/ below it (default: ~/.local/state)"),

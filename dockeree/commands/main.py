@@ -32,6 +32,8 @@ COMMANDS = {
     "backup-ca": Entry("dockeree.commands.backup_ca", "Cluster", "Back up the root CAs to S3, encrypted."),
     "destroy": Entry("dockeree.commands.destroy", "Cluster", "Delete the cluster and prove that nothing is left."),
     "ssh": Entry("dockeree.commands.ssh", "Nodes", "Open a shell on a node, or run one command there."),
+    "context": Entry("dockeree.commands.context", "UCP and DTR", "Make a docker context that goes through UCP."),
+    "password": Entry("dockeree.commands.password", "UCP and DTR", "Print the password of UCP's administrator."),
     "lab": Entry("dockeree.commands.lab", "Around", "An AWS region on this machine, to try everything in."),
     "schema": Entry("dockeree.commands.schema", "Around", "Print the configuration's JSON Schema."),
     "help": Entry("dockeree.commands.help", "Around", "Help on a command or a topic, such as exit-codes."),

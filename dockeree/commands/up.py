@@ -24,11 +24,12 @@ def up(session: Session) -> None:
     Safe to repeat: what is there stays, what is missing is made, a run that was stopped goes on where it ended. When
     nothing is missing, nothing is changed.
     """
+    from dockeree.commands.choosing_password import with_chosen_password
     from dockeree.commands.common import working
     from dockeree.commands.final_screens import show_up
     from dockeree.workflows.up import up as bring_up
 
     session.kept_note = "nothing removed"
     with working(session) as cluster:
-        summary = bring_up(cluster)
+        summary = bring_up(with_chosen_password(session, cluster))
         show_up(session, cluster, summary)

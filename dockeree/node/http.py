@@ -36,6 +36,8 @@ class Request:
     token: str = ""
     user: tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    connect_to: str = ""
+    """HOST:PORT:ADDRESS:PORT: dial the address instead of the host (curl's --connect-to)."""
     with_headers: bool = False
     """Have the answer's body begin with its headers."""
     follow: bool = False
@@ -76,6 +78,8 @@ def curl_config(request: Request) -> bytes:
         lines.append(("header", f"Authorization: Bearer {request.token}"))
     if request.user:
         lines.append(("user", ":".join(request.user)))
+    if request.connect_to:
+        lines.append(("connect-to", request.connect_to))
     lines += [("header", f"{name}: {value}") for name, value in request.headers.items()]
     switches = [name for name, is_on in (("include", request.with_headers), ("location", request.follow)) if is_on]
     if request.body is not None:

@@ -201,7 +201,7 @@ def parse_license(body: str) -> dict[str, Any]:
     """`key_id`, and where UCP tells them `tier` and `expiration`; empty without a licence. Raises ValueError."""
     document = json.loads(body) if body.strip() else {}
     config = document.get("license_config") or {}
-    details = document.get("details") or {}
+    details = document.get("license_details") or {}
     return {**details, "key_id": config["key_id"]} if config.get("key_id") else {}
 
 
