@@ -34,12 +34,22 @@ class ApiError(Exception):
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout_seconds: float) -> None:
         super().__init__("docker", timeout=timeout_seconds)
-        self._path = path
+        self._path, self._timeout_seconds = path, timeout_seconds
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock = connect_local(self._path, self._timeout_seconds)
+
+
+def connect_local(path: str = SOCKET_PATH, timeout_seconds: float | None = None) -> socket.socket:
+    """A connection to a Unix socket. Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_seconds)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def local_engine(path: str = SOCKET_PATH) -> DockerApi:

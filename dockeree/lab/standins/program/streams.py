@@ -105,12 +105,11 @@ class TlsStream:
         self._flush()
 
     def end(self) -> None:
-        with self._state:
+        with self._state, contextlib.suppress(ssl.SSLError):
             # SSL_shutdown looks for the other side's alert and fails over data: take what there is first.
             while content := self._read(even_buffered=False):
                 self._received += content
-            with contextlib.suppress(ssl.SSLError):
-                self._tls.unwrap()
+            self._tls.unwrap()
         with contextlib.suppress(OSError):
             self._flush()
 

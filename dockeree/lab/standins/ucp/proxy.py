@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
-from dockeree.lab.standins.program.docker_api import SOCKET_PATH
+from dockeree.lab.standins.program.docker_api import connect_local
 from dockeree.lab.standins.program.log import Log
 from dockeree.lab.standins.program.streams import PlainStream, TlsStream, pump
 from dockeree.lab.standins.ucp.layout import PROXY_PORT
@@ -20,9 +18,7 @@ def run(log: Log) -> None:
         if not is_manager(stream.peer()):
             log.warning(f"{client}: not a manager's certificate")
             return
-        engine = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        engine.connect(SOCKET_PATH)
-        pump(stream, PlainStream(engine))
+        pump(stream, PlainStream(connect_local()))
 
     log.info(f"The engine's API is served on port {PROXY_PORT}")
     TlsServer("", PROXY_PORT, identity.server_context, serve, log).serve_forever()

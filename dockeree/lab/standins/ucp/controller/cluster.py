@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from dockeree.lab.standins.program.docker_api import SOCKET_PATH, ApiError, DockerApi, local_engine, remote
+from dockeree.lab.standins.program.docker_api import ApiError, DockerApi, connect_local, local_engine, remote
 from dockeree.lab.standins.program.streams import PlainStream, Stream, TlsStream
 from dockeree.lab.standins.ucp.layout import PROXY_PORT
 from dockeree.lab.standins.ucp.node_identity import NodeIdentity
@@ -75,18 +74,21 @@ class Cluster:
     def open(self, node: Node) -> Stream:
         """A connection to a node's engine, for bytes both ways. Raises ApiError."""
         try:
-            if node.is_this:
-                local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                local.connect(SOCKET_PATH)
-                return PlainStream(local)
-            connection = socket.create_connection((node.address, PROXY_PORT), CONNECT_TIMEOUT_SECONDS)
+            return PlainStream(connect_local()) if node.is_this else self._open_remote(node)
+        except OSError as error:
+            raise ApiError(500, f"the engine of {node.hostname} does not answer: {error}") from error
+
+    def _open_remote(self, node: Node) -> TlsStream:
+        connection = socket.create_connection((node.address, PROXY_PORT), CONNECT_TIMEOUT_SECONDS)
+        try:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             stream = TlsStream(connection, self._identity.client_context(), server_side=False)
             stream.shake_hands()
             stream.set_timeout(None)
-            return stream
-        except (OSError, ssl.SSLError) as error:
-            raise ApiError(500, f"the engine of {node.hostname} does not answer: {error}") from error
+        except OSError:
+            connection.close()
+            raise
+        return stream
 
     def ask_all(self, nodes: Iterable[Node], ask: Callable[[Node, DockerApi], Result]) -> list[OfNode[Result]]:
         """Ask nodes at the same time. A node that does not answer is left out: it is told of by /nodes."""

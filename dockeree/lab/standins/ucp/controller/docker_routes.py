@@ -14,7 +14,7 @@ from dockeree.lab.standins.ucp.controller.forwarding import forward
 from dockeree.lab.standins.ucp.controller.http import Answer, HttpError, Request, Route
 from dockeree.lab.standins.ucp.controller.node_health import NodeHealth
 
-OF_THE_SWARM = "services|tasks|secrets|configs|swarm|nodes|networks|distribution|events|auth|system|plugins"
+OF_THE_SWARM = "services|tasks|secrets|configs|swarm|nodes|networks|distribution|events|system|plugins"
 COUNTS = ("Containers", "ContainersRunning", "ContainersPaused", "ContainersStopped", "Images")
 
 
@@ -36,6 +36,7 @@ class DockerRoutes:
             Route("GET", rf"{VERSION}/volumes", self._volumes),
             Route("POST", rf"{VERSION}/volumes/create", self._create_volume),
             Route("GET DELETE", rf"{VERSION}/volumes/(?P<name>.+)", self._volume),
+            Route("POST", rf"{VERSION}(?P<rest>/auth)", self._hand_on),
             Route("GET POST PUT DELETE", rf"{VERSION}(?P<rest>/(?:{OF_THE_SWARM})(?:/.*)?)", self._hand_on),
         ]
 
