@@ -152,7 +152,11 @@ class S3Storage(Section):
 class Dtr(Section):
     """Docker Trusted Registry (Mirantis Secure Registry 2), three replicas behind a balancer of their own."""
 
-    enabled: bool = Field(True, description="Install DTR. It needs UCP.")
+    enabled: bool = Field(
+        False,
+        description="Install DTR. It needs UCP. Off by default as long as its installation has not been proved: "
+        "the lab has no DTR to install.",
+    )
     image: ImageName = Field("mirantis/dtr:2.9.29", description="The installer's image. Its tag is the version.")
     on: Literal["managers", "dedicated"] = Field(
         "managers",

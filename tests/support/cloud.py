@@ -76,7 +76,7 @@ class Cloud:
 
         Unless `config` says otherwise, it goes without backups of the root CAs.
         """
-        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"], "backup": {"skip": True}} | config
+        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"], "backup": {"skip": True}, "dtr": {"enabled": True}} | config
         parsed = Config.model_validate(values)
 
         def connect(*, name: str, host: str, host_key_id: str) -> Any:

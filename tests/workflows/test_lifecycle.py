@@ -33,7 +33,7 @@ EXPECTED = {
     "group": 1,
     "role": 2,
     "instance profile": 2,
-    "hosted zone": 1,
+    "hosted zone": 3,
 }
 """What a cluster of three managers and three workers is made of; a VPC brings a route table and a group of its own."""
 
