@@ -19,7 +19,8 @@ def config(ucp: str = "mirantis/ucp:3.8.12", dtr: str = "mirantis/dtr:2.9.29", *
 
 
 def test_the_defaults_go_together_and_are_maintained() -> None:
-    defaults = Config.model_validate({"name": "demo", "admin_cidrs": ["auto"]})
+    on = {"enabled": True}
+    defaults = Config.model_validate({"name": "demo", "admin_cidrs": ["auto"], "ucp": on, "dtr": on})
     assert compatibility.problems(defaults) == []
     assert compatibility.warnings(defaults, date(2026, 11, 24)) == []
 
@@ -78,7 +79,7 @@ def test_what_is_not_known_or_not_maintained_any_more_is_a_warning() -> None:
 
 
 def test_the_mistake_is_shown_in_its_line() -> None:
-    text = "name: demo\nadmin_cidrs: [auto]\nucp:\n  image: mirantis/ucp:4.0.0\n"
+    text = "name: demo\nadmin_cidrs: [auto]\nucp:\n  image: mirantis/ucp:4.0.0\n  enabled: true\n"
     with pytest.raises(ConfigError) as wrong:
         parse_config(text, "config.yaml")
     assert wrong.value.problems[0].startswith("config.yaml:4:3: ucp.image: UCP 4.0.0: MKE 4 runs Kubernetes alone")

@@ -9,8 +9,8 @@ from dockeree.console import Screen
 if TYPE_CHECKING:
     from dockeree.workflows.status_document import ManagerStatus, Status, SwarmMember, WorkerStatus
 
-GOOD = frozenset({"leader", "ready"})
-BAD = frozenset({"down", "missing", "unreachable", "unknown", "drain", "pause", "disconnected"})
+GOOD = frozenset({"leader", "ready", "healthy"})
+BAD = frozenset({"unhealthy", "down", "missing", "unreachable", "unknown", "drain", "pause", "disconnected"})
 
 
 def show_status(status: Status, output: str, stream: TextIO) -> None:
@@ -22,7 +22,7 @@ def show_status(status: Status, output: str, stream: TextIO) -> None:
     screen = Screen(stream)
     _show_verdict(screen, status)
     nodes: list[ManagerStatus | WorkerStatus] = [*status.managers, *status.workers]
-    nodes.sort(key=lambda node: node.swarm.is_healthy)
+    nodes.sort(key=lambda node: node.is_healthy)
     if nodes:
         screen.line()
         header, rows = _node_table(nodes, is_wide=output == "wide")
@@ -59,6 +59,12 @@ def _show_backup(screen: Screen, status: Status) -> None:
 def _node_table(nodes: list[ManagerStatus | WorkerStatus], *, is_wide: bool) -> tuple[list[str], list[list[str]]]:
     header = ["NODE", "ZONE", "SWARM"]
     rows = [[node.name, node.availability_zone, _swarm_word(node.swarm)] for node in nodes]
+    for title, key in (("UCP", "ucp"), ("DTR", "dtr")):
+        parts = [getattr(node, key, None) for node in nodes]
+        if any(parts):
+            header.append(title)
+            for row, part in zip(rows, parts, strict=True):
+                row.append("-" if part is None else "healthy" if part.healthy else "unhealthy")
     if is_wide:
         header += ["AVAILABILITY", "INSTANCE", "PRIVATE IP", "PUBLIC IP"]
         for row, node in zip(rows, nodes, strict=True):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dockeree.node.engine import DOCKER
 from dockeree.ssh.remote import Result
 
-LAST_LINES = 6
+LAST_LINES = 3
 
 _PLAIN = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg=(?P<message>"(?:[^"\\]|\\.)*"|\S+)')
 _TERMINAL = re.compile(r"(?P<level>DEBU|INFO|WARN|ERRO|FATA)\[\d+\] ?(?P<message>.*)")
@@ -33,7 +33,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Failure:
-    """How an installer failed: what it was at, its own reason, and the end of its log."""
+    """How an installer failed: what it was at, its own reason, and the end of its log before that."""
 
     phase: str
     reason: str
@@ -95,8 +95,11 @@ def judge(result: Result) -> Failure | None:
     if result.exit_status == 0 and not fatal:
         return None
     errors = fatal or [line.message for line in lines if line.level == "error"]
-    last = tuple(line.message for line in lines[-LAST_LINES:])
-    reason = errors[-1] if errors else (last[-1] if last else f"exit status {result.exit_status}, and no output")
+    messages = [line.message for line in lines]
+    reason = (
+        errors[-1] if errors else (messages[-1] if messages else f"exit status {result.exit_status}, and no output")
+    )
+    last = tuple([message for message in messages if message != reason][-LAST_LINES:])
     return Failure(_phase(lines), reason, last)
 
 

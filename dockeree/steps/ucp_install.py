@@ -199,9 +199,10 @@ def _install(cluster: Cluster, managers: list[Manager], leader: Manager) -> None
 
 def install_failed(product: str, node: str, failure: installer.Failure) -> DockereeError:
     """The error of an installer: phase, node, reason, its last lines, what to do."""
-    last = "\n".join(f"  {line}" for line in failure.last_lines)
+    before = "".join(f"\n  {line}" for line in failure.last_lines)
     return DockereeError(
-        f"{product} could not be installed on {node}, at “{failure.phase}”: {failure.reason}\nits last lines:\n{last}",
+        f"{product} could not be installed on {node}, at “{failure.phase}”: {failure.reason}"
+        + (f"\nbefore that:{before}" if before else ""),
         f"When the cause is gone, run `dockeree up` again: it clears away what is left of this attempt.\n"
         f"To look around: dockeree ssh {node}",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockeree.aws import auto_scaling, instances
 from dockeree.aws.clusters import find_claim
@@ -21,6 +21,7 @@ from dockeree.node.services import PublishedPort, read_published_ports
 from dockeree.ssh.remote import Remote
 from dockeree.workflows.status_backups import backup_status, backup_warnings, see_backups
 from dockeree.workflows.status_balancers import balancer_problems, balancer_status, see_balancers
+from dockeree.workflows.status_consoles import console_problems, console_warnings, see_consoles
 from dockeree.workflows.status_document import MISSING, ManagerStatus, Status, SwarmMember, WorkerStatus
 
 
@@ -49,17 +50,24 @@ def gather(cluster: Cluster) -> Status:
         backups_seen = pool.submit(see_backups, cluster)
         group_seen = pool.submit(auto_scaling.find_group, cluster.aws, owner)
         found = [i for i in instances.find_instances(cluster.aws, owner) if i.state != "shutting-down"]
-        seen = _ask_swarm(cluster, [i for i in found if i.role in instances.MANAGER_ROLES])
+        own = [i for i in found if i.role in instances.MANAGER_ROLES]
+        seen = _ask_swarm(cluster, own)
+        consoles = see_consoles(cluster, own)
         balancers, group, backups = balancers_seen.result(), group_seen.result(), backups_seen.result()
     members = {node.address: _member(node) for node in seen.nodes}
-    managers = tuple(_manager(i, members) for i in sorted(found, key=lambda i: i.role) if i.role != WORKER_ROLE)
+    managers = tuple(
+        replace(_manager(i, members), ucp=consoles.of(i.name).ucp, dtr=consoles.of(i.name).dtr)
+        for i in sorted(found, key=lambda i: i.role)
+        if i.role != WORKER_ROLE
+    )
     workers = tuple(_worker(i, members) for i in _by_age(found) if i.role == WORKER_ROLE)
     ghosts = _ghosts(seen, [i.private_ip for i in found])
     problems = [
         *_manager_problems(managers, found),
         *_worker_problems(workers, group),
         *(f"{ghost}: in the swarm, but no instance has its address" for ghost in ghosts),
-        *balancer_problems(balancers, seen.published, sum(w.swarm.is_healthy for w in workers)),
+        *console_problems(consoles),
+        *balancer_problems(cluster, balancers, seen.published, sum(w.swarm.is_healthy for w in workers)),
     ]
     statuses = tuple(balancer_status(cluster.config, balancer) for balancer in balancers)
     latest = backup_status(cluster, backups, seen.manager)
@@ -72,7 +80,8 @@ def gather(cluster: Cluster) -> Status:
         tuple(problems),
         ghosts,
         latest_backup=latest,
-        warnings=tuple(backup_warnings(cluster, backups, latest)),
+        license=consoles.license,
+        warnings=(*console_warnings(cluster, consoles), *backup_warnings(cluster, backups, latest)),
     )
 
 

@@ -1,7 +1,7 @@
 """The balancers' part of `dockeree status`: how many targets answer, and when that is a problem.
 
-Targets of the applications' balancer only inform until a service is published on one of its ports; the consoles' only
-inform as long as no console is installed.
+Targets of the applications' balancer only inform until a service is published on one of its ports; those of a console
+that the configuration does not have, always.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dockeree.aws.tags import Owner
 from dockeree.config import Config
 from dockeree.context import Cluster
 from dockeree.node.services import PublishedPort
+from dockeree.steps.names import installed_consoles
 from dockeree.workflows.status_document import LoadBalancerStatus
 
 
@@ -65,7 +66,7 @@ def _url(config: Config, role: str, dns_name: str, ports: Iterable[int]) -> str:
 
 
 def balancer_problems(
-    balancers: Sequence[BalancerSeen], published: Sequence[PublishedPort], ready_workers: int
+    cluster: Cluster, balancers: Sequence[BalancerSeen], published: Sequence[PublishedPort], ready_workers: int
 ) -> list[str]:
     missing = [role for role in load_balancers.BALANCER_ROLES if role not in {seen.balancer.role for seen in balancers}]
     problems = [f"{role}: there is no balancer" for role in missing]
@@ -75,6 +76,19 @@ def balancer_problems(
         if seen.balancer.role == "apps":
             for port in published:
                 problems += _published_problems(port, seen.health.get(port.port), ready_workers)
+        elif seen.balancer.role in installed_consoles(cluster):
+            problems += _console_problems(seen)
+    return problems
+
+
+def _console_problems(seen: BalancerSeen) -> list[str]:
+    """Behind a console's balancer every manager is to answer, on each of its ports."""
+    problems = []
+    for port, health in sorted(seen.health.items()):
+        healthy = sum(state == "healthy" for state, _ in health.values())
+        if healthy < len(health) or not health:
+            words = f": {_reasons(health)}" if health else ""
+            problems.append(f"{seen.balancer.role}:{port}: {healthy} of {len(health)} managers answer{words}")
     return problems
 
 
@@ -88,7 +102,10 @@ def _published_problems(
     wanted = ready_workers if port.on_every_node else 1
     if healthy >= min(wanted, len(health)):
         return []
-    reasons = sorted(
-        {f"{state} ({reason})" if reason else state for state, reason in health.values() if state != "healthy"}
-    )
-    return [f"apps:{port.port}: {healthy} of {len(health)} workers answer for {port.service}: {', '.join(reasons)}"]
+    return [f"apps:{port.port}: {healthy} of {len(health)} workers answer for {port.service}: {_reasons(health)}"]
+
+
+def _reasons(health: dict[str, tuple[str, str]]) -> str:
+    """Why targets are not healthy, each reason once."""
+    words = {f"{state} ({reason})" if reason else state for state, reason in health.values() if state != "healthy"}
+    return ", ".join(sorted(words))

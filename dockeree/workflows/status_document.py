@@ -27,8 +27,37 @@ MISSING = SwarmMember("missing", "-")
 
 
 @dataclass(frozen=True)
+class ConsoleStatus:
+    """A manager's own controller of UCP. `message` is what it says when it is not well; `expires_at` (ISO 8601) is its
+    certificate's end, None where it could not be read."""
+
+    healthy: bool
+    message: str = ""
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True)
+class ReplicaStatus:
+    """DTR's replica on a manager. `replica_id` is None where there is none; the rest is as a controller's."""
+
+    replica_id: str | None
+    healthy: bool
+    message: str = ""
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True)
+class LicenseStatus:
+    """UCP's licence, as far as it tells itself."""
+
+    key_id: str
+    tier: str | None = None
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True)
 class ManagerStatus:
-    """One manager, by its role `manager-a` to `manager-c`."""
+    """One manager, by its role `manager-a` to `manager-c`. `ucp` and `dtr` are None where it is to have none."""
 
     name: str
     instance_id: str
@@ -36,6 +65,13 @@ class ManagerStatus:
     private_ip: str
     public_ip: str
     swarm: SwarmMember
+    ucp: ConsoleStatus | None = None
+    dtr: ReplicaStatus | None = None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether everything on it is well."""
+        return self.swarm.is_healthy and all(part.healthy for part in (self.ucp, self.dtr) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +83,11 @@ class WorkerStatus:
     availability_zone: str
     private_ip: str
     swarm: SwarmMember
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it takes work."""
+        return self.swarm.is_healthy
 
 
 @dataclass(frozen=True)
@@ -82,6 +123,7 @@ class Status:
     ghosts: tuple[str, ...] = ()
     """Hostnames in the swarm that no instance of the cluster has."""
     latest_backup: BackupStatus | None = None
+    license: LicenseStatus | None = None
     warnings: tuple[str, ...] = ()
     """What to look at, although the cluster is healthy."""
 
@@ -111,6 +153,8 @@ class Status:
                         "availability": manager.swarm.availability,
                         "leader": manager.swarm.leader,
                     },
+                    "ucp": asdict(manager.ucp) if manager.ucp else None,
+                    "dtr": asdict(manager.dtr) if manager.dtr else None,
                 }
                 for manager in self.managers
             ],
@@ -133,5 +177,6 @@ class Status:
                 }
                 for balancer in self.load_balancers
             },
+            "license": asdict(self.license) if self.license else None,
             "backups": {"latest": asdict(self.latest_backup) if self.latest_backup else None},
         }

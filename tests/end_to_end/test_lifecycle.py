@@ -36,7 +36,7 @@ READING_COMMANDS = (
 STEPS = (*CLOUD, *SWARM)
 """Of a cluster without consoles: simulated nodes run no containers."""
 LOCK = ["ssm PutParameter", "ssm DeleteParameter"]
-MANAGER_KEYS = {"name", "instance_id", "availability_zone", "private_ip", "public_ip", "swarm"}
+MANAGER_KEYS = {"name", "instance_id", "availability_zone", "private_ip", "public_ip", "swarm", "ucp", "dtr"}
 BALANCER_KEYS = {"dns_name", "url", "healthy", "total"}
 
 
@@ -145,6 +145,7 @@ def test_status_prints_one_document_and_nothing_else(operator: Operator) -> None
         "healthy": True,
         "problems": [],
         "warnings": [],
+        "license": None,
         "backups": {"latest": None},
     }
     lists = {key: document.pop(key) for key in ("managers", "workers", "load_balancers")}
@@ -153,7 +154,7 @@ def test_status_prints_one_document_and_nothing_else(operator: Operator) -> None
         assert set(manager) == MANAGER_KEYS
         assert set(manager["swarm"]) == {"state", "availability", "leader"}
     for worker in lists["workers"]:
-        assert set(worker) == MANAGER_KEYS - {"public_ip"}
+        assert set(worker) == MANAGER_KEYS - {"public_ip", "ucp", "dtr"}
         assert worker["swarm"] == {"state": "ready", "availability": "active"}
     assert [sorted(node["availability_zone"] for node in lists[kind]) for kind in ("managers", "workers")] == [
         ["us-east-1a", "us-east-1b", "us-east-1c"]
