@@ -14,7 +14,8 @@ from dockeree.errors import ConfigError
 
 
 def config(ucp: str = "mirantis/ucp:3.8.12", dtr: str = "mirantis/dtr:2.9.29", **sections: Any) -> Config:
-    values = {"name": "demo", "admin_cidrs": ["auto"], "ucp": {"image": ucp}, "dtr": {"enabled": True, "image": dtr}, **sections}
+    consoles = {"ucp": {"image": ucp}, "dtr": {"enabled": True, "image": dtr}}
+    values = {"name": "demo", "admin_cidrs": ["auto"], **consoles, **sections}
     return Config.model_validate(values)
 
 

@@ -193,6 +193,9 @@ def _state(ec2: Any, instance_id: str) -> str:
 
 
 def test_destroy_leaves_nothing(operator: Operator, before: Scan) -> None:
-    operator.run("destroy", "--confirm", "demo", timeout_seconds=400)
+    kept = operator.start("destroy", "--confirm", "demo", timeout_seconds=400)
+    assert (kept.returncode, "backups" in kept.stderr) == (0, True)
+    assert set(difference(before, scan(**operator.credentials()))) == {"bucket"}
+    operator.run("destroy", "--confirm", "demo", "--delete-backups", "--delete-images")
     assert difference(before, scan(**operator.credentials())) == {}
     assert not (operator.folder / ".dockeree" / "demo").exists()
