@@ -74,9 +74,10 @@ class Cloud:
     def cluster(self, *, folder: Path | None = None, **config: Any) -> Cluster:
         """A context of a cluster called `demo`, unless `config` says otherwise; the same folder is the same state.
 
-        Unless `config` says otherwise, it goes without backups of the root CAs.
+        Unless `config` says otherwise, it goes without backups of the root CAs, and with DTR.
         """
-        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"], "backup": {"skip": True}, "dtr": {"enabled": True}} | config
+        values: dict[str, Any] = {"name": "demo", "admin_cidrs": ["203.0.113.0/24"]}
+        values |= {"backup": {"skip": True}, "dtr": {"enabled": True}} | config
         parsed = Config.model_validate(values)
 
         def connect(*, name: str, host: str, host_key_id: str) -> Any:
