@@ -241,9 +241,8 @@ def test_engines_and_authorities_are_for_managers_only(operator: Operator, addre
 
 def test_a_new_label_is_a_new_certificate(operator: Operator) -> None:
     operator.on("manager-c", "sudo docker node update --label-add com.docker.ucp.SANs=third.example.com $(hostname)")
-    eventually(
-        lambda: answers(operator, "manager-c") and "third.example.com" in served_names(operator, "manager-c"), 30
-    )
+    # The controller goes on serving meanwhile.
+    eventually(lambda: "third.example.com" in served_names(operator, "manager-c"), 30)
     assert "ucp.example.com" not in served_names(operator, "manager-c")
 
 

@@ -55,13 +55,17 @@ def what_is_wrong(engine: DockerApi, settings: Settings, node: ThisNode) -> str:
     """Why this node needs a reconcile; empty when it does not."""
     listed = engine.call("GET", "/containers/json", query={"all": "1"})
     found = {components.name_of(each): each for each in listed if components.is_component(each)}
-    wanted = components.wanted(settings, node)
+    wanted = components.wanted(settings, node) | {RECONCILE_CONTAINER: components.reconcile_body(settings, node)}
     for name, body in wanted.items():
         if name not in found:
             return f"{name} is missing"
         if found[name]["Labels"].get(components.SPEC_LABEL) != body["Labels"][components.SPEC_LABEL]:
             return f"{name} is another one than wanted"
-        if found[name]["State"] in ("created", "exited", "dead"):
-            return f"{name} is {found[name]['State']}"
-    superfluous = sorted(set(found) - set(wanted) - {RECONCILE_CONTAINER})
+        if name == RECONCILE_CONTAINER:
+            is_well = found[name]["Status"].startswith("Exited (0)")
+        else:
+            is_well = found[name]["State"] not in ("created", "exited", "dead")
+        if not is_well:
+            return f"{name} is {found[name]['Status']}"
+    superfluous = sorted(set(found) - set(wanted))
     return f"{', '.join(superfluous)} does not belong here" if superfluous else ""

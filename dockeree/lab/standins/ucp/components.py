@@ -16,7 +16,6 @@ from dockeree.lab.standins.ucp.layout import (
     INSTANCE_LABEL,
     MANAGER_VOLUMES,
     NODE_CERTS,
-    RECONCILE_CONTAINER,
     SERVER_CERTS,
     VERSION_LABEL,
     WORKER_VOLUMES,
@@ -51,17 +50,12 @@ def wanted(settings: Settings, node: ThisNode) -> dict[str, dict[str, Any]]:
         for name, port in ((CLUSTER_ROOT, CLUSTER_ROOT_PORT), (CLIENT_ROOT, CLIENT_ROOT_PORT)):
             bodies[name] = _role(settings, node, f"root-ca {name} {port}", (NODE_CERTS, name))
         volumes = (NODE_CERTS, CLUSTER_ROOT, CLIENT_ROOT, SERVER_CERTS, CLIENT_CERTS)
-        # The names are no part of the controller's environment for its own use: another one is made when they change.
-        names = f"{SANS_LABEL_VARIABLE}={','.join(node.sans)}"
-        bodies["ucp-controller"] = _role(settings, node, "controller", volumes, names)
+        bodies["ucp-controller"] = _role(settings, node, "controller", volumes)
         asleep |= MANAGERS_ASLEEP
     bodies |= {name: _asleep(settings, volumes) for name, volumes in asleep.items()}
     for name, body in bodies.items():
-        body["Labels"][SPEC_LABEL] = hashlib.sha256(json.dumps([name, body]).encode()).hexdigest()[:16]
+        body["Labels"][SPEC_LABEL] = _hash(name, body)
     return bodies
-
-
-SANS_LABEL_VARIABLE = "UCP_STAND_IN_SANS"
 
 
 def reconcile_body(settings: Settings, node: ThisNode) -> dict[str, Any]:
@@ -69,6 +63,8 @@ def reconcile_body(settings: Settings, node: ThisNode) -> dict[str, Any]:
     volumes = MANAGER_VOLUMES if node.is_manager else WORKER_VOLUMES
     body = _role(settings, node, "reconcile", volumes)
     body["HostConfig"]["RestartPolicy"] = {"Name": "no"}
+    # What it made has to be made anew when the node's address or names are others.
+    body["Labels"][SPEC_LABEL] = _hash(node.address, node.hostname, node.sans, body)
     return body
 
 
@@ -94,13 +90,17 @@ def name_of(container: dict[str, Any]) -> str:
     return names[0].lstrip("/")
 
 
-def _role(settings: Settings, node: ThisNode, role: str, volumes: tuple[str, ...], *environment: str) -> dict[str, Any]:
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _role(settings: Settings, node: ThisNode, role: str, volumes: tuple[str, ...]) -> dict[str, Any]:
     binds = [
         f"{SOCKET_PATH}:{SOCKET_PATH}",
         f"{node.docker_root}/swarm/certificates:{SWARM_CERTIFICATES}:ro",
         *(f"{name}:{VOLUMES}/{name}" for name in volumes),
     ]
-    return _body(settings, (ROLE_PROGRAM, *role.split()), binds, [*settings.environment(), *environment])
+    return _body(settings, (ROLE_PROGRAM, *role.split()), binds, settings.environment())
 
 
 def _asleep(settings: Settings, volumes: tuple[str, ...]) -> dict[str, Any]:
@@ -124,14 +124,3 @@ def _body(settings: Settings, entrypoint: tuple[str, ...], binds: list[str], env
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "5m"}},
         },
     }
-
-
-__all__ = [
-    "RECONCILE_CONTAINER",
-    "is_component",
-    "labels",
-    "name_of",
-    "reconcile_body",
-    "volumes_of",
-    "wanted",
-]

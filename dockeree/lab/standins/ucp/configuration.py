@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+from dockeree.lab.standins.program.command_line import Values
+
 DEFAULT = """\
 [auth]
   backend = "managed"
@@ -30,6 +32,23 @@ DEFAULT = """\
 """
 
 
+def default_of(values: Values) -> str:
+    """The configuration that `install` begins with."""
+    known = values.is_known("default-node-orchestrator")
+    return DEFAULT.format(
+        orchestrator=(values.text("default-node-orchestrator") if known else "") or "swarm",
+        disable_usage=_written(values.switch("disable-usage")),
+        disable_tracking=_written(values.switch("disable-tracking")),
+        controller_port=values.number("controller-port"),
+        kube_port=values.number("kube-apiserver-port"),
+        swarm_port=values.number("swarm-port"),
+        pod_cidr=values.text("pod-cidr"),
+        service_range=values.text("service-cluster-ip-range"),
+        nodeport_range=values.text("nodeport-range"),
+        unmanaged_cni=_written(values.switch("unmanaged-cni")),
+    )
+
+
 class ConfigurationError(Exception):
     """Not a configuration of UCP's."""
 
@@ -51,3 +70,7 @@ def admins_schedule(document: dict[str, Any]) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError("scheduling_configuration.enable_admin_ucp_scheduling is not true or false")
     return value
+
+
+def _written(value: bool) -> str:
+    return "true" if value else "false"

@@ -167,27 +167,11 @@ class Installation:
             if store.read(CONFIG_PREFIX) is None:
                 raise Fatal(f"--existing-config: there is no config {CONFIG_PREFIX} in this swarm")
         else:
-            store.write(CONFIG_PREFIX, self._default_configuration().encode())
+            store.write(CONFIG_PREFIX, configuration.default_of(self._values).encode())
         if license_config:
             store.write(LICENSE_PREFIX, _license_document(license_config))
         store.remove(ACCOUNTS_PREFIX)
         Accounts(store).create(admin)
-
-    def _default_configuration(self) -> str:
-        values = self._values
-        known = values.is_known("default-node-orchestrator")
-        return configuration.DEFAULT.format(
-            orchestrator=(values.text("default-node-orchestrator") if known else "") or "swarm",
-            disable_usage=_toml(values.switch("disable-usage")),
-            disable_tracking=_toml(values.switch("disable-tracking")),
-            controller_port=values.number("controller-port"),
-            kube_port=values.number("kube-apiserver-port"),
-            swarm_port=values.number("swarm-port"),
-            pod_cidr=values.text("pod-cidr"),
-            service_range=values.text("service-cluster-ip-range"),
-            nodeport_range=values.text("nodeport-range"),
-            unmanaged_cni=_toml(values.switch("unmanaged-cni")),
-        )
 
     def _label_node(self, address: str) -> str:
         info = self._engine.call("GET", "/info")
@@ -295,7 +279,3 @@ def _first_address(addresses: dict[str, str]) -> str:
 
 def _license_document(license_config: dict[str, str]) -> bytes:
     return json.dumps({"auto_refresh": True, "license_config": license_config}).encode()
-
-
-def _toml(value: bool) -> str:
-    return "true" if value else "false"

@@ -19,6 +19,7 @@ from dockeree.lab.standins.ucp.layout import (
     CLUSTER_ROOT_PORT,
     MANAGER_VOLUMES,
     NODE_CERTS,
+    RECONCILE_CONTAINER,
     SERVER_CERTS,
 )
 from dockeree.lab.standins.ucp.node_identity import VOLUMES, NodeIdentity, write_whole
@@ -117,7 +118,7 @@ def _ensure_containers(engine: DockerApi, settings: Settings, node: ThisNode, lo
     wanted = components.wanted(settings, node)
     listed = engine.call("GET", "/containers/json", query={"all": "1"})
     found = {components.name_of(each): each for each in listed if components.is_component(each)}
-    found.pop(components.RECONCILE_CONTAINER, None)
+    found.pop(RECONCILE_CONTAINER, None)
     for name, container in found.items():
         spec = wanted.get(name, {}).get("Labels", {}).get(components.SPEC_LABEL)
         is_right = container["Labels"].get(components.SPEC_LABEL) == spec and container["State"] == "running"

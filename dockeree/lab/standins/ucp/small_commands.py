@@ -8,11 +8,12 @@ import contextlib
 import socket
 import sys
 
-from dockeree.lab.standins.program.command_line import Values
+from dockeree.lab.standins.program.command_line import Values, parse
 from dockeree.lab.standins.program.docker_api import DockerApi
 from dockeree.lab.standins.program.log import Fatal, Log
 from dockeree.lab.standins.program.release import Release
 from dockeree.lab.standins.ucp import configuration
+from dockeree.lab.standins.ucp.command_table import commands_of
 from dockeree.lab.standins.ucp.layout import CLUSTER_ROOT, SERVER_CERTS
 from dockeree.lab.standins.ucp.volume_files import mounted
 
@@ -59,20 +60,8 @@ def dump_certs(engine: DockerApi, image: str, values: Values, log: Log) -> None:
 
 def example_config(engine: DockerApi, image: str, values: Values, log: Log) -> None:
     """`example-config`: the default configuration."""
-    _write(
-        configuration.DEFAULT.format(
-            orchestrator="swarm",
-            disable_usage="false",
-            disable_tracking="false",
-            controller_port=443,
-            kube_port=6443,
-            swarm_port=2376,
-            pod_cidr="192.168.0.0/16",
-            service_range="10.96.0.0/16",
-            nodeport_range="32768-35535",
-            unmanaged_cni="false",
-        )
-    )
+    defaults = parse(commands_of(Release(image))["install"], (), {})
+    _write(configuration.default_of(defaults))
 
 
 def port_check_server(engine: DockerApi, image: str, values: Values, log: Log) -> None:
