@@ -76,6 +76,17 @@ def is_signed_by(path: str, pem: bytes, authority_path: str, authority_pem: byte
     return any(_issued(certificate, authority) for certificate in linked for authority in authorities)
 
 
+def names_in(path: str, pem: bytes) -> tuple[str, ...]:
+    """The DNS names that the first certificate is for. Raises DamagedBackup when it cannot be read."""
+    from cryptography import x509  # noqa: PLC0415 - see read_certificates
+
+    try:
+        extension = _load(path, pem)[0].extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(extension.value.get_values_for_type(x509.DNSName))
+
+
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see read_certificates
 

@@ -147,4 +147,7 @@ def log_in(manager: Manager, password: str) -> str:
         )
     if not answer.is_ok:
         raise http.refuse(answer, f"nobody can log in to UCP on {manager.name}")
-    return ucp.parse_login(answer.body)
+    try:
+        return ucp.parse_login(answer.body)
+    except ValueError as error:
+        raise DockereeError(f"UCP on {manager.name} answers a login with something else than a token") from error

@@ -124,9 +124,17 @@ def _allow_admin_scheduling(cluster: Cluster, managers: list[Manager], token: st
     """Switch it on, and see it on every controller: they share the configuration, each at its own pace."""
     first = managers[0]
     before = _read_config(first, token)
-    if ucp.allows_admin_scheduling(before):
-        return False
-    answer = http.call(first.remote, ucp.put_config(first.address, token, ucp.with_admin_scheduling(before)))
+    try:
+        if ucp.allows_admin_scheduling(before):
+            return False
+        after = ucp.with_admin_scheduling(before)
+    except ValueError as error:
+        raise DockereeError(
+            f"UCP's configuration cannot be edited: {error}",
+            "Switch on “Allow administrators to deploy containers on UCP managers” in UCP's console, under Admin "
+            "Settings, Scheduler; then run `dockeree up` again.",
+        ) from error
+    answer = http.call(first.remote, ucp.put_config(first.address, token, after))
     if not answer.is_ok:
         raise http.refuse(answer, "UCP does not take its configuration")
     for manager in managers:

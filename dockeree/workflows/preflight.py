@@ -20,6 +20,7 @@ from dockeree.steps.ports import wanted_rules
 from dockeree.steps.root_ca import check_keys
 from dockeree.steps.storage import check_buckets
 from dockeree.steps.zones import choose_zones
+from dockeree.workflows.preflight_consoles import console_problems, console_warnings
 
 if TYPE_CHECKING:
     from dockeree.context import Cluster
@@ -65,11 +66,14 @@ def preflight(cluster: Cluster) -> Preflight:
     problems += _collect(problems, lambda: _check_hosted_zone(cluster)) or []
     _collect(problems, lambda: check_buckets(cluster))
     _collect(problems, lambda: check_keys(cluster))
+    problems += _collect(problems, lambda: console_problems(cluster)) or []
     admin_cidrs = _collect(problems, lambda: resolved_admin_cidrs(cluster.config.admin_cidrs)) or []
     problems += _check_rules(cluster, admin_cidrs)
     if problems:
         message = f"{cluster.name} cannot be built in {region} of account {identity.account}"
         raise PreflightError(message, problems, "Nothing was created. Mend this and run `dockeree up` again.")
+    for warning in console_warnings(cluster):
+        cluster.report.warn(warning)
     return Preflight(
         identity=identity,
         region=region,
