@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from support.here import Here
 
 from dockeree.errors import CommandFailed
 from dockeree.node import http
 from dockeree.node.http import Answer, Request
-from dockeree.ssh.remote import Result
 
 AWKWARD = 'a "quoted" \\ back\\nslash\nline two\twith tab\r\n@begins with at ä'
-
-
-class Here:
-    """A node that is this machine; keeps the command lines."""
-
-    name = "manager-a"
-
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-
-    def run(self, command: str, *, stdin: bytes | None = None, check: bool = True, **_: Any) -> Result:
-        self.commands.append(command)
-        ended = subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=False)
-        if check and ended.returncode:
-            raise CommandFailed(self.name, command, ended.returncode, ended.stderr.decode())
-        return Result(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
-
-    def read_bytes(self, command: str, *, stdin: bytes | None = None, **_: Any) -> bytearray:
-        self.commands.append(command)
-        ended = subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=False)
-        if ended.returncode:
-            raise CommandFailed(self.name, command, ended.returncode, ended.stderr.decode())
-        return bytearray(ended.stdout)
-
-    def close(self) -> None:
-        return None
 
 
 class Echo(BaseHTTPRequestHandler):
