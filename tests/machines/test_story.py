@@ -78,7 +78,7 @@ def test_a_container_on_a_manager_reaches_the_metadata_service_and_one_on_a_work
 ) -> None:
     put = (
         "printf 'PUT /latest/api/token HTTP/1.1\\r\\nHost: 169.254.169.254\\r\\n"
-        "X-aws-ec2-metadata-token-ttl-seconds: 60\\r\\nConnection: close\\r\\n\\r\\n' | nc -w 3 169.254.169.254 80"
+        "X-aws-ec2-metadata-token-ttl-seconds: 60\\r\\nConnection: close\\r\\n\\r\\n' | timeout 5 nc 169.254.169.254 80"
     )
     inside = f'sudo docker run --rm busybox sh -c "{put}"'
     assert "200 OK" in operator.start("ssh", "manager-a", "--", inside).stdout
